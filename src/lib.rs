@@ -1,0 +1,17 @@
+//! Pentimento shows what a text-to-image diffusion model remembers of its training images, and where.
+//!
+//! The rooms, and the one way the arrows between them run:
+//! `app, cli → engine → memorization → {diffusion, segmentation, similarity, gallery} → study`;
+//! `engine → store → study`; `render` is used by `app` only.
+
+pub mod app;
+pub mod cli;
+pub mod diffusion;
+pub mod engine;
+pub mod gallery;
+pub mod memorization;
+pub mod render;
+pub mod segmentation;
+pub mod similarity;
+pub mod store;
+pub mod study;

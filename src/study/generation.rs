@@ -1,0 +1,68 @@
+//! One generated picture and what was found out about it.
+
+use super::{RegionScores, Thresholds, Verdict};
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf, sync::Arc};
+
+/// Names one generated picture within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GenerationKey {
+    /// [`Prompt::index`](super::Prompt::index).
+    pub prompt: u32,
+    /// Seed of the initial noise.
+    pub seed: u64,
+}
+
+impl fmt::Display for GenerationKey {
+    /// The stem of the picture's file name, as FB-Mem writes it: `img_0003_01`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "img_{:04}_{:02}", self.prompt, self.seed)
+    }
+}
+
+/// A training image that a generated picture resembles.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// Index into the study's gallery.
+    pub gallery: u32,
+    /// Scores of the pair.
+    pub scores: RegionScores,
+}
+
+/// A generated picture, segmented and compared.
+#[derive(Clone, Debug)]
+pub struct Generation {
+    /// Which prompt and seed.
+    pub key: GenerationKey,
+    /// The prompt's text at the time.
+    pub prompt: String,
+    /// Lossless PNG on disk.
+    pub image: PathBuf,
+    /// 8-bit matte on disk (255 = foreground), same size as the picture.
+    pub matte: Option<PathBuf>,
+    /// Highest value of the matte before scaling, in `[0, 1]`: how sure the segmenter is that there is
+    /// a foreground at all.
+    pub confidence: Option<f32>,
+    /// Best training images, best average first. Empty until compared, or without a gallery.
+    pub matches: Vec<Match>,
+    /// `‖ε_cond − ε_uncond‖₂` per denoising step, in latent units (Wen et al., ICLR 2024); empty when
+    /// guidance was off.
+    pub noise_norm: Vec<f32>,
+    /// Seconds spent drawing the picture.
+    pub seconds: f32,
+    /// Small copy for lists, at most 128 px on a side.
+    pub thumbnail: Arc<RgbImage>,
+}
+
+impl Generation {
+    /// Scores of the best match (the gallery row with the highest average), if compared.
+    pub fn scores(&self) -> Option<RegionScores> {
+        self.matches.first().map(|m| m.scores)
+    }
+
+    /// Class under the given thresholds, from the best match; `None` until compared.
+    pub fn verdict(&self, thresholds: &Thresholds) -> Option<Verdict> {
+        self.scores().map(|s| thresholds.classify(&s))
+    }
+}

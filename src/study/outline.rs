@@ -1,0 +1,97 @@
+//! What a study consists of, once opened: the parts a person named, read and checked.
+
+use super::{Prompt, Sampling, Thresholds};
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf, str::FromStr};
+
+/// The three named arithmetics of the FB-Mem score. Results of different ones are never mixed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arithmetic {
+    /// RGB, data range 1, true white background: the default.
+    #[default]
+    Corrected,
+    /// As the reference's inputs (RGBA, data-dependent range), with torchmetrics ≥ 1.4.2.
+    Torchmetrics,
+    /// As the reference: RGBA, data-dependent range, torchmetrics ≤ 1.4.1 cropping.
+    Reference,
+}
+
+impl Arithmetic {
+    /// All arithmetics.
+    pub const ALL: [Self; 3] = [Self::Corrected, Self::Torchmetrics, Self::Reference];
+
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Corrected => "corrected",
+            Self::Torchmetrics => "torchmetrics",
+            Self::Reference => "reference",
+        }
+    }
+}
+
+impl fmt::Display for Arithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Arithmetic {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|a| a.name().eq_ignore_ascii_case(s))
+            .ok_or_else(|| format!("unknown arithmetic “{s}”; known: corrected, torchmetrics, reference"))
+    }
+}
+
+/// One training image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GalleryImage {
+    /// The file.
+    pub path: PathBuf,
+    /// Ready-made matte (255 = foreground), if the study brings one.
+    pub matte: Option<PathBuf>,
+    /// Caption it was trained with, if known.
+    pub caption: Option<String>,
+}
+
+impl GalleryImage {
+    /// The file's name, for lists and `scores.csv`.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+}
+
+/// The parts of a study. Any part may be missing: a gallery without a model can still judge pictures,
+/// a model without a gallery can still draw them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StudyOutline {
+    /// Name for the window's bar.
+    pub name: String,
+    /// Folder of `study.toml`; `None` for a study put together from loose parts.
+    pub root: Option<PathBuf>,
+    /// Checkpoint folder in diffusers layout.
+    pub model: Option<PathBuf>,
+    /// Training images, sorted by file name.
+    pub gallery: Vec<GalleryImage>,
+    /// Folder the gallery was read from.
+    pub gallery_root: Option<PathBuf>,
+    /// Segmenter folder.
+    pub segmenter: Option<PathBuf>,
+    /// Prompts, by index.
+    pub prompts: Vec<Prompt>,
+    /// How pictures are drawn.
+    pub sampling: Sampling,
+    /// Seeds drawn for each prompt by default.
+    pub seeds: Vec<u64>,
+    /// Thresholds to start with.
+    pub thresholds: Thresholds,
+    /// Arithmetic of the scores.
+    pub arithmetic: Arithmetic,
+}
