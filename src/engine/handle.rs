@@ -1,0 +1,92 @@
+//! The front desk of the engine: hands in work, hands out events. Cheap to call from the UI thread.
+
+use super::{CancelToken, Event, Job, JobId, PairRequest};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A job on its way into the engine.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// The job's number.
+    pub id: JobId,
+    /// Stops it.
+    pub cancel: CancelToken,
+    /// The work.
+    pub job: Job,
+}
+
+/// Something small to look at, answered beside the running job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ViewRequest {
+    /// Answered by [`Event::Pair`]; a newer request replaces an older one that was not begun.
+    Pair(PairRequest),
+    /// Answered by [`Event::Thumbnail`].
+    Thumbnail(u32),
+}
+
+/// The caller's end of the engine. Dropping it ends the engine after the step it is in.
+#[derive(Debug)]
+pub struct EngineHandle {
+    jobs: Sender<Ticket>,
+    views: Sender<ViewRequest>,
+    events: Receiver<Event>,
+    next: AtomicU64,
+}
+
+/// The engine's end: what an engine (or a test in its place) receives and sends.
+#[derive(Debug)]
+pub struct EngineSide {
+    /// Work handed in.
+    pub jobs: Receiver<Ticket>,
+    /// Things to look at.
+    pub views: Receiver<ViewRequest>,
+    /// What the engine tells.
+    pub events: Sender<Event>,
+}
+
+impl EngineHandle {
+    /// Both ends, with nothing between them yet.
+    pub fn pair() -> (Self, EngineSide) {
+        let (jobs, jobs_in) = unbounded();
+        let (views, views_in) = unbounded();
+        let (events_out, events) = unbounded();
+        (
+            Self {
+                jobs,
+                views,
+                events,
+                next: AtomicU64::new(1),
+            },
+            EngineSide {
+                jobs: jobs_in,
+                views: views_in,
+                events: events_out,
+            },
+        )
+    }
+
+    /// Hands in a job. Jobs run one after the other, in this order.
+    pub fn submit(&self, job: Job) -> (JobId, CancelToken) {
+        let id = JobId(self.next.fetch_add(1, Ordering::Relaxed));
+        let cancel = CancelToken::default();
+        // A closed channel means the engine is gone; the caller then simply hears no more events.
+        self.jobs
+            .send(Ticket {
+                id,
+                cancel: cancel.clone(),
+                job,
+            })
+            .ok();
+        (id, cancel)
+    }
+
+    /// Asks for something to look at.
+    pub fn view(&self, request: ViewRequest) {
+        self.views.send(request).ok();
+    }
+
+    /// What the engine told since the last look.
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
+    }
+}
