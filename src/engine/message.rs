@@ -50,6 +50,9 @@ pub struct GenerateJob {
     pub seeds: Vec<u64>,
     /// How to draw.
     pub sampling: Sampling,
+    /// Draw pictures again that the run already holds (they come out the same; the first record stays).
+    /// Otherwise their results are told at once.
+    pub redraw: bool,
 }
 
 /// The kinds of work a progress line can speak of.

@@ -1,0 +1,187 @@
+//! What can be written on the command line.
+
+use crate::study::{Arithmetic, SchedulerKind, parse_seeds};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Shows what a text-to-image diffusion model remembers of its training images, and where.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to open in the window: a study folder, a checkpoint in diffusers layout, a folder of
+    /// training images, or a prompt file. The demo study when nothing is named.
+    pub study: Option<PathBuf>,
+    /// Parameters that every command knows.
+    #[command(flatten)]
+    pub common: Common,
+    /// A command that needs no window.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Parameters that every command knows.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Compute threads; 0 means one per core
+    #[arg(long, global = true, default_value_t = 0)]
+    pub threads: usize,
+    /// No progress on standard error
+    #[arg(long, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Draw pictures from a checkpoint
+    Generate(GenerateArgs),
+    /// Write the foreground mattes of a folder of pictures
+    Segment(SegmentArgs),
+    /// Compare generated pictures with a gallery and write scores.csv
+    Score(ScoreArgs),
+    /// Run a study: draw, segment, compare, into a run folder
+    Scan(ScanArgs),
+    /// Tell what will work on this machine
+    Doctor(DoctorArgs),
+}
+
+/// A parsed list of seeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds(pub Vec<u64>);
+
+fn seeds(text: &str) -> Result<Seeds, String> {
+    parse_seeds(text).map(Seeds)
+}
+
+/// `pentimento generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Checkpoint folder in diffusers layout
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The prompt; may be given several times
+    #[arg(long, required = true)]
+    pub prompt: Vec<String>,
+    /// Seeds: 7, 0..4, or a list of these; each picture has its own generator
+    #[arg(long, default_value = "0..1", value_parser = seeds)]
+    pub seeds: Seeds,
+    /// Draw this many pictures from each seed's one generator, as diffusers' `[prompt] * N` does
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub batch: Option<u32>,
+    /// Denoising steps
+    #[arg(long, default_value_t = 50)]
+    pub steps: u32,
+    /// Classifier-free guidance scale
+    #[arg(long, default_value_t = 7.0)]
+    pub guidance: f32,
+    /// Side of the picture in pixels; the checkpoint's own size when not given
+    #[arg(long)]
+    pub size: Option<u32>,
+    /// Denoising schedule
+    #[arg(long, default_value_t = SchedulerKind::Ddim)]
+    pub scheduler: SchedulerKind,
+    /// What the picture should not show
+    #[arg(long, default_value = "")]
+    pub negative: String,
+    /// Initial noise from this file (tensor `noise`, [n, 4, h/8, w/8]) instead of the seeds
+    #[arg(long)]
+    pub noise: Option<PathBuf>,
+    /// Also write embeddings, noise, timesteps, latents of every step and the picture before
+    /// quantization to this safetensors file (one prompt, one seed or noise file)
+    #[arg(long)]
+    pub dump: Option<PathBuf>,
+    /// Folder for the pictures
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// `pentimento segment`.
+#[derive(Debug, Args)]
+pub struct SegmentArgs {
+    /// Folder of pictures
+    #[arg(long)]
+    pub images: PathBuf,
+    /// Segmenter folder or weights file; the demo study's when not given
+    #[arg(long)]
+    pub segmenter: Option<PathBuf>,
+    /// Folder for the mattes (8-bit PNG, 255 = foreground)
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// `pentimento score`.
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// Folder of generated pictures
+    #[arg(long)]
+    pub generated: PathBuf,
+    /// Folder of training images
+    #[arg(long)]
+    pub gallery: PathBuf,
+    /// Folder of ready-made mattes for the generated pictures (NAME.png)
+    #[arg(long)]
+    pub masks_generated: Option<PathBuf>,
+    /// Folder of ready-made mattes for the gallery (NAME.png)
+    #[arg(long)]
+    pub masks_gallery: Option<PathBuf>,
+    /// Segmenter folder or weights file for pictures without a matte; the demo study's when not given
+    #[arg(long)]
+    pub segmenter: Option<PathBuf>,
+    /// Arithmetic of the scores: corrected, torchmetrics or reference
+    #[arg(long, default_value_t = Arithmetic::Corrected)]
+    pub arithmetic: Arithmetic,
+    /// Training images kept per generated picture
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub top_k: u16,
+    /// The file to write, in the columns of the reference's scores.csv
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// `pentimento scan`.
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// Study folder
+    pub study: PathBuf,
+    /// Another prompt file than the study's
+    #[arg(long)]
+    pub prompts: Option<PathBuf>,
+    /// Other seeds than the study's
+    #[arg(long, value_parser = seeds)]
+    pub seeds: Option<Seeds>,
+    /// Run folder; a run with the same parameters is resumed
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pentimento doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_path_and_a_command_are_told_apart() {
+        let cli = Cli::try_parse_from(["pentimento", "some/folder"]).unwrap();
+        assert_eq!(cli.study, Some(PathBuf::from("some/folder")));
+        let cli = Cli::try_parse_from(["pentimento", "scan", "s", "--seeds", "0..3", "--out", "r"]).unwrap();
+        let Some(Command::Scan(args)) = cli.command else { panic!("not a scan") };
+        assert_eq!(args.seeds, Some(Seeds(vec![0, 1, 2])));
+        assert!(Cli::try_parse_from(["pentimento", "scan", "s", "--seeds", "x", "--out", "r"]).is_err());
+    }
+}

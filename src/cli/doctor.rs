@@ -1,0 +1,134 @@
+//! `pentimento doctor`: what this machine offers, and what will work on it.
+
+use super::args::DoctorArgs;
+use crate::{engine, gallery::cache_dir, store, study::Problem};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Serialize)]
+struct Finding {
+    name: &'static str,
+    value: String,
+    /// What it means for the program; empty when all is well.
+    note: String,
+}
+
+/// Prints the findings; finding something missing is no failure.
+pub fn run(args: &DoctorArgs) -> Result<(), Problem> {
+    let findings = [adapter(), threads(), simd(), memory(), demo(), segmenter(), cache(), checkpoints()];
+    if args.json {
+        println!("{:#}", serde_json::json!(findings));
+        return Ok(());
+    }
+    for Finding { name, value, note } in findings {
+        println!("{name:<12} {value}");
+        if !note.is_empty() {
+            println!("{:<12}   {note}", "");
+        }
+    }
+    Ok(())
+}
+
+fn finding(name: &'static str, value: impl Into<String>, note: impl Into<String>) -> Finding {
+    Finding { name, value: value.into(), note: note.into() }
+}
+
+fn adapter() -> Finding {
+    let names = crate::render::adapter_names();
+    match names.first() {
+        None => finding(
+            "display",
+            "no graphics adapter",
+            "The window cannot open; generate, score and scan work. A software adapter (Mesa lavapipe) is enough.",
+        ),
+        Some(_) => finding("display", names.join(", "), ""),
+    }
+}
+
+fn threads() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let devices = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))];
+    let built: Vec<_> = devices.iter().filter(|(_, on)| *on).map(|(n, _)| *n).collect();
+    let device = if built.is_empty() { "CPU".to_owned() } else { format!("CPU, {}", built.join(", ")) };
+    let note = if built.is_empty() {
+        "Demo-size models take seconds a picture; SD 1.4 at 512² takes minutes."
+    } else {
+        ""
+    };
+    finding("compute", format!("{cores} threads, {device}"), note)
+}
+
+fn simd() -> Finding {
+    let level = engine::vector_level();
+    let note = if level == "SSE2" { "An older processor: expect about a third of the usual speed." } else { "" };
+    finding("vectors", level, note)
+}
+
+/// Memory in GiB from the kernel's own table; other systems are not asked.
+fn memory() -> Finding {
+    let table = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let gib = |key: &str| {
+        let line = table.lines().find(|l| l.starts_with(key))?;
+        let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kib / 1024.0 / 1024.0)
+    };
+    match (gib("MemTotal:"), gib("MemAvailable:")) {
+        (Some(total), Some(free)) => {
+            let note = if free < 5.0 { "Less than 5 GiB free: an SD 1.x checkpoint in f32 will not fit." } else { "" };
+            finding("memory", format!("{free:.1} GiB free of {total:.1} GiB"), note)
+        }
+        _ => finding("memory", "not known on this system", ""),
+    }
+}
+
+fn demo() -> Finding {
+    match engine::demo_study() {
+        Some(path) => finding("demo study", path.display().to_string(), ""),
+        None => finding("demo study", "not found", "Set PENTIMENTO_ASSETS to the folder that holds `demo`."),
+    }
+}
+
+fn segmenter() -> Finding {
+    match engine::default_segmenter() {
+        Some(path) => finding(
+            "segmenter",
+            path.display().to_string(),
+            "Trained on the demo's drawn scenes. For photographs open U²-Net weights (.pth or .safetensors).",
+        ),
+        None => finding("segmenter", "none", "Open U²-Net weights (.pth or .safetensors)."),
+    }
+}
+
+fn cache() -> Finding {
+    match cache_dir() {
+        Ok(path) => finding("cache", path.display().to_string(), ""),
+        Err(problem) => finding("cache", "not usable", problem.to_string()),
+    }
+}
+
+/// Checkpoints in diffusers layout in the Hugging Face cache.
+fn checkpoints() -> Finding {
+    let home = directories::BaseDirs::new().map(|d| d.home_dir().join(".cache/huggingface/hub"));
+    let hub = std::env::var_os("HF_HUB_CACHE").map(PathBuf::from).or(home);
+    let found = hub.as_deref().map(snapshots).unwrap_or_default();
+    if found.is_empty() {
+        return finding("checkpoints", "none in the Hugging Face cache", "Any diffusers folder can be opened by its path.");
+    }
+    let list: Vec<_> = found.iter().map(|p| p.display().to_string()).collect();
+    finding("checkpoints", list.join("\n             "), "")
+}
+
+fn snapshots(hub: &Path) -> Vec<PathBuf> {
+    let children = |path: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|e| e.path()).collect()
+    };
+    let mut found: Vec<PathBuf> = children(hub)
+        .into_iter()
+        .flat_map(|model| children(&model.join("snapshots")))
+        .filter(|snapshot| matches!(store::recognise(snapshot), Ok(store::Recognised::Checkpoint(_))))
+        .take(20)
+        .collect();
+    found.sort();
+    found
+}

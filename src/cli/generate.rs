@@ -1,0 +1,156 @@
+//! `pentimento generate`: pictures from a checkpoint, with all that diffusers would show of them.
+
+use super::{
+    args::{Common, GenerateArgs},
+    console::Console,
+};
+use crate::{
+    diffusion::{Checkpoint, InitialNoise, LoadOptions, Observer, Pipeline, SampleRequest, Step},
+    engine::{Eta, compute_pool},
+    gallery::folder_hash,
+    store::{RunParameters, write_picture},
+    study::{GenerationKey, Problem, RngKind, Sampling},
+};
+use candle_core::{Device, Tensor};
+use std::{collections::HashMap, ops::ControlFlow, path::Path};
+
+/// Draws every prompt with every seed and prints the files' paths.
+pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
+    let checkpoint = Checkpoint::open(&args.model).map_err(|e| {
+        super::failed("This checkpoint cannot be used", &e).at(&args.model)
+    })?;
+    let sampling = sampling(args, &checkpoint);
+    sampling.validate().map_err(|reason| super::failed("These settings cannot be used", &reason))?;
+    let noises = noises(args)?;
+    if args.dump.is_some() && args.prompt.len() * noises.len() != 1 {
+        return Err(Problem::new(
+            "A dump holds one prompt and one seed",
+            "Give one --prompt and one seed (with --batch for several pictures) or --noise.",
+        ));
+    }
+    std::fs::create_dir_all(&args.out)
+        .map_err(|e| super::failed("The folder cannot be made", &e).at(&args.out))?;
+    let pool = compute_pool(common.threads).map_err(|e| super::failed("Threads cannot be started", &e))?;
+    let pipeline = pool
+        .install(|| Pipeline::load(&checkpoint, &LoadOptions::default()))
+        .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
+    let model_hash = folder_hash(&args.model)
+        .map_err(|e| super::failed("The weights cannot be read", &e).at(&args.model))?;
+    let parameters = RunParameters {
+        program: RunParameters::this_program(),
+        model: Some(model_hash),
+        sampling: sampling.clone(),
+        ..RunParameters::default()
+    };
+
+    let total = args.prompt.len() * noises.len();
+    let mut watch = Watch {
+        console: Console::new(common.quiet),
+        eta: Eta::new(total as f64),
+        done: 0,
+        total,
+        record: args.dump.is_some(),
+        timesteps: Vec::new(),
+        latents: Vec::new(),
+    };
+    for (index, prompt) in args.prompt.iter().enumerate() {
+        for (first_seed, noise) in &noises {
+            let request =
+                SampleRequest { prompt: prompt.clone(), sampling: sampling.clone(), noise: noise.clone() };
+            let sample = pool
+                .install(|| pipeline.sample(&request, &mut watch))
+                .map_err(|e| super::failed("A picture could not be drawn", &e).detail(prompt.clone()))?;
+            for (i, image) in sample.images.iter().enumerate() {
+                let key = GenerationKey { prompt: index as u32, seed: first_seed + i as u64 };
+                let path = args.out.join(format!("{key}.png"));
+                write_picture(&path, image, key, prompt, &parameters)?;
+                println!("{}", path.display());
+            }
+            if let Some(file) = &args.dump {
+                dump(file, &pipeline, &request, &watch, &sample.decoded)?;
+            }
+            watch.done += 1;
+        }
+    }
+    watch.console.end();
+    Ok(())
+}
+
+fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Sampling {
+    let (width, height) = args.size.map_or_else(|| checkpoint.default_size(), |s| (s, s));
+    Sampling {
+        steps: args.steps,
+        guidance: args.guidance,
+        width,
+        height,
+        scheduler: args.scheduler,
+        negative: args.negative.clone(),
+        rng: RngKind::TorchCpu,
+    }
+}
+
+/// The initial noises to draw from, each with the number of its first picture.
+fn noises(args: &GenerateArgs) -> Result<Vec<(u64, InitialNoise)>, Problem> {
+    if let Some(file) = &args.noise {
+        let unusable = |reason: &dyn std::fmt::Display| {
+            super::failed("The noise cannot be read", reason).at(file)
+        };
+        let tensors = candle_core::safetensors::load(file, &Device::Cpu).map_err(|e| unusable(&e))?;
+        let noise = tensors.get("noise").ok_or_else(|| unusable(&"it holds no tensor named noise"))?;
+        return Ok(vec![(0, InitialNoise::Given(noise.clone()))]);
+    }
+    let noise = |&seed: &u64| match args.batch {
+        Some(count) => (seed, InitialNoise::Batch { seed, count: count as usize }),
+        None => (seed, InitialNoise::Seeds(vec![seed])),
+    };
+    Ok(args.seeds.0.iter().map(noise).collect())
+}
+
+/// Everything `--dump` promises, all f32.
+fn dump(
+    file: &Path,
+    pipeline: &Pipeline,
+    request: &SampleRequest,
+    watch: &Watch,
+    decoded: &Tensor,
+) -> Result<(), Problem> {
+    let collect = || -> Result<HashMap<&'static str, Tensor>, Box<dyn std::error::Error>> {
+        let noise = pipeline.initial_noise(request)?;
+        let count = noise.dim(0)?;
+        let mut texts = vec![request.sampling.negative.as_str(); count];
+        texts.extend(vec![request.prompt.as_str(); count]);
+        Ok(HashMap::from([
+            ("text_embeddings", pipeline.encode_prompts(&texts)?),
+            ("noise", noise),
+            ("timesteps", Tensor::from_slice(&watch.timesteps, watch.timesteps.len(), &Device::Cpu)?),
+            ("latents", Tensor::stack(&watch.latents, 0)?),
+            ("image", decoded.clone()),
+        ]))
+    };
+    let failed = |e: &dyn std::fmt::Display| super::failed("The dump cannot be written", e).at(file);
+    let tensors = collect().map_err(|e| failed(&e))?;
+    candle_core::safetensors::save(&tensors, file).map_err(|e| failed(&e))
+}
+
+struct Watch {
+    console: Console,
+    eta: Eta,
+    done: usize,
+    total: usize,
+    record: bool,
+    timesteps: Vec<f32>,
+    latents: Vec<Tensor>,
+}
+
+impl Observer for Watch {
+    fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
+        let done = self.done as f64 + (step.index + 1) as f64 / step.count as f64;
+        let left = self.eta.left(done);
+        self.console.progress("Drawing", done as usize, self.total, left);
+        if self.record {
+            self.timesteps.push(step.timestep as f32);
+            self.latents.push(step.latents.clone());
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,184 @@
+//! Opening: what the path is, which part of the study it becomes, and getting that part ready.
+
+use super::{
+    CancelToken, Event, JobId,
+    session::{Session, checkpoint_problem},
+    worker::Outcome,
+};
+use crate::{
+    diffusion::Checkpoint,
+    gallery,
+    segmentation::Segmenter,
+    store::{self, Recognised, StudyFile},
+    study::{Problem, Sampling, StudyOutline},
+};
+use std::{path::Path, sync::Arc};
+
+impl Session {
+    /// Opens a path of any kind; see [`super::Job::Open`].
+    pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
+        let mut notices = Vec::new();
+        let mut outline = match store::recognise(path)? {
+            Recognised::Study(folder) => read_study(&folder, &mut notices)?,
+            part => self.with_part(part, &mut notices)?,
+        };
+        let checkpoint = self.check_model(&mut outline, path, &mut notices)?;
+        if outline.segmenter.is_none() {
+            outline.segmenter = self.options.default_segmenter.clone();
+        }
+
+        self.grouping.cancel();
+        self.grouping = CancelToken::default();
+        self.pipeline = None;
+        self.segmenter = None;
+        self.gallery = None;
+        self.checkpoint = checkpoint;
+        self.outline = Arc::new(outline);
+        self.shelf.open(self.outline.clone());
+        self.teller.tell(Event::Opened(self.outline.clone()));
+        notices.into_iter().for_each(|n| self.notice(n));
+
+        self.open_segmenter();
+        self.take_hashes();
+        self.tell_earlier_results();
+        if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
+            return Ok(Outcome::Stopped);
+        }
+        if self.checkpoint.is_some() {
+            self.pipeline()?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
+    /// then it starts a new, loose study, which further parts join.
+    fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
+        let mut outline = if self.outline.root.is_some() {
+            StudyOutline { name: "Untitled study".into(), seeds: vec![0, 1, 2, 3], ..Default::default() }
+        } else {
+            StudyOutline::clone(&self.outline)
+        };
+        if outline.name.is_empty() {
+            outline.name = "Untitled study".into();
+            outline.seeds = vec![0, 1, 2, 3];
+        }
+        match part {
+            Recognised::Study(_) => {}
+            Recognised::Checkpoint(folder) => {
+                outline.name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                outline.model = Some(folder);
+            }
+            Recognised::Gallery(folder) => {
+                let scanned = gallery::scan(&folder, None, None)?;
+                outline.gallery = scanned.images;
+                outline.gallery_root = Some(folder);
+                notices.extend(scanned.notices);
+            }
+            Recognised::Prompts(file) => {
+                let (prompts, bad_lines) = store::read_prompts(&file)?;
+                outline.prompts = prompts;
+                notices.extend(bad_lines);
+            }
+            Recognised::Segmenter(path) => outline.segmenter = Some(path),
+            Recognised::Run(folder) => {
+                return Err(Problem::new(
+                    "This is a run, not a study",
+                    "Open the study folder it belongs to; its runs are read with it.",
+                )
+                .at(folder));
+            }
+        }
+        Ok(outline)
+    }
+
+    /// Validates the checkpoint's files. A broken checkpoint fails the opening when it is what was asked
+    /// for; inside a study the rest still opens.
+    fn check_model(
+        &self,
+        outline: &mut StudyOutline,
+        asked: &Path,
+        notices: &mut Vec<Problem>,
+    ) -> Result<Option<Checkpoint>, Problem> {
+        let Some(root) = outline.model.clone() else { return Ok(None) };
+        match Checkpoint::open(&root) {
+            Ok(checkpoint) => {
+                if outline.root.is_none() && self.outline.model.as_ref() != Some(&root) {
+                    let (width, height) = checkpoint.default_size();
+                    outline.sampling = Sampling { width, height, ..Sampling::default() };
+                }
+                Ok(Some(checkpoint))
+            }
+            Err(error) if root == asked => Err(checkpoint_problem(&root, &error)),
+            Err(error) => {
+                notices.push(checkpoint_problem(&root, &error));
+                outline.model = None;
+                Ok(None)
+            }
+        }
+    }
+
+    fn open_segmenter(&mut self) {
+        let Some(path) = self.outline.segmenter.clone() else { return };
+        match Segmenter::open(&path) {
+            Ok(segmenter) => self.segmenter = Some(segmenter),
+            Err(error) => self.notice(
+                Problem::new(
+                    "The segmenter cannot be used",
+                    "Pictures are drawn but not judged. Open a U²-Net folder or weights file.",
+                )
+                .at(path)
+                .detail(error.to_string()),
+            ),
+        }
+    }
+
+    /// Hashes the parts, for the run's parameters. A file that cannot be hashed is told; runs are then
+    /// named without it.
+    fn take_hashes(&mut self) {
+        let model = self.checkpoint.as_ref().map(|c| gallery::folder_hash(&c.root)).transpose();
+        let hashed = |result: std::io::Result<Option<String>>| result.map(Option::unwrap_or_default);
+        match hashed(model) {
+            Ok(hash) => self.hashes.model = hash,
+            Err(error) => self.notice(
+                Problem::new("The checkpoint's weights cannot be read", "Check the disk and open it again.")
+                    .detail(error.to_string()),
+            ),
+        }
+        self.hashes.segmenter =
+            self.segmenter.as_ref().map(|s| s.weights_hash().to_owned()).unwrap_or_default();
+        match self.hash_gallery() {
+            Ok(hash) => self.hashes.gallery = hash,
+            Err(error) => self.notice(
+                Problem::new("The gallery cannot be read completely", "Check the folder and open it again.")
+                    .detail(error.to_string()),
+            ),
+        }
+    }
+}
+
+/// Reads `study.toml` and everything it names; a part that cannot be read is told, the rest opens.
+fn read_study(folder: &Path, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
+    let file = StudyFile::read(folder)?;
+    notices.extend(file.notices.iter().cloned());
+    let mut images = Vec::new();
+    if let Some(path) = &file.gallery {
+        match gallery::scan(path, file.captions.as_deref(), file.mattes.as_deref()) {
+            Ok(scanned) => {
+                images = scanned.images;
+                notices.extend(scanned.notices);
+            }
+            Err(problem) => notices.push(problem),
+        }
+    }
+    let mut prompts = Vec::new();
+    if let Some(path) = &file.prompts {
+        match store::read_prompts(path) {
+            Ok((read, bad_lines)) => {
+                prompts = read;
+                notices.extend(bad_lines);
+            }
+            Err(problem) => notices.push(problem),
+        }
+    }
+    Ok(file.outline(images, prompts))
+}

@@ -1,0 +1,200 @@
+//! Getting the gallery ready: mattes, pyramids, groups; each kept in the cache, so that a gallery is
+//! worked through once.
+
+use super::{
+    CancelToken, Event, JobId, JobKind,
+    picture::read_with_matte,
+    pool::compute_pool,
+    session::{PreparedGallery, Session},
+    worker::Outcome,
+};
+use crate::{
+    gallery::{self, cache_dir},
+    memorization::{ClusterLimits, cluster},
+    similarity::{Index, IndexBuilder},
+    study::{GalleryImage, Link, Problem},
+};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{fs, io, path::Path, sync::Arc, thread};
+
+/// Images read ahead at once.
+const CHUNK: usize = 16;
+
+/// Kept beside the pyramids: which gallery image each row is.
+#[derive(Serialize, Deserialize)]
+struct Rows {
+    rows: Vec<u32>,
+}
+
+impl Session {
+    /// Hash of the gallery's pictures and ready-made mattes.
+    pub(super) fn hash_gallery(&self) -> io::Result<String> {
+        if self.outline.gallery.is_empty() {
+            return Ok(String::new());
+        }
+        let mattes: Vec<GalleryImage> = self
+            .outline
+            .gallery
+            .iter()
+            .filter_map(|g| g.matte.clone())
+            .map(|path| GalleryImage { path, matte: None, caption: None })
+            .collect();
+        let mut hasher = Sha256::new();
+        hasher.update(gallery::fingerprint(&self.outline.gallery)?);
+        hasher.update(gallery::fingerprint(&mattes)?);
+        Ok(hex(&hasher.finalize()))
+    }
+
+    /// Opens the prepared gallery from the cache, or prepares it.
+    pub(super) fn prepare_gallery(&mut self, id: JobId, cancel: &CancelToken) -> Result<Outcome, Problem> {
+        if self.outline.gallery.is_empty() {
+            return Ok(Outcome::Done);
+        }
+        let lacks_matte = self.outline.gallery.iter().any(|g| g.matte.is_none());
+        if lacks_matte && self.segmenter.is_none() {
+            self.notice(Problem::new(
+                "The gallery has no mattes and the study no segmenter",
+                "Pictures are drawn but not compared. Open a U²-Net folder or weights file.",
+            ));
+            return Ok(Outcome::Done);
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(&self.hashes.gallery);
+        if lacks_matte {
+            hasher.update(&self.hashes.segmenter);
+        }
+        let key = hex(&hasher.finalize());
+        let arithmetic = self.outline.arithmetic;
+        let folder = cache_dir()?.join("galleries");
+        fs::create_dir_all(&folder).map_err(|e| cache_problem(&folder, &e))?;
+        let file = folder.join(format!("{}-{arithmetic}.pyramids", &key[..24]));
+        let rows_file = file.with_extension("rows.json");
+
+        let cached = Index::open(&file, &key, arithmetic).zip(read_rows(&rows_file));
+        let (index, rows) = match cached.filter(|(index, rows)| index.len() == rows.len()) {
+            Some(ready) => ready,
+            None => match self.build_index(id, cancel, &file, &key)? {
+                Some((index, rows)) => {
+                    let text = serde_json::to_vec(&Rows { rows: rows.clone() }).unwrap_or_default();
+                    fs::write(&rows_file, text).map_err(|e| cache_problem(&rows_file, &e))?;
+                    (index, rows)
+                }
+                None => return Ok(Outcome::Stopped),
+            },
+        };
+        self.gallery = Some(PreparedGallery { index: Arc::new(index), rows: Arc::new(rows) });
+        self.teller.tell(Event::GalleryReady);
+        self.group_gallery(&file.with_extension("links.json"));
+        Ok(Outcome::Done)
+    }
+
+    fn build_index(
+        &self,
+        id: JobId,
+        cancel: &CancelToken,
+        file: &Path,
+        key: &str,
+    ) -> Result<Option<(Index, Vec<u32>)>, Problem> {
+        let entries = &self.outline.gallery;
+        let mut builder = IndexBuilder::create(file, key, self.outline.arithmetic, entries.len())
+            .map_err(|e| cache_problem(file, &e))?;
+        let mut rows = Vec::with_capacity(entries.len());
+        let mut progress = self.teller.progress(id, JobKind::PrepareGallery, entries.len());
+        let segmenter = self.segmenter.as_ref();
+        for (chunk, some) in entries.chunks(CHUNK).enumerate() {
+            if cancel.is_cancelled() {
+                return Ok(None);
+            }
+            progress.at((chunk * CHUNK) as f64);
+            let prepared: Vec<_> = self.pool.install(|| {
+                some.par_iter()
+                    .map(|entry| {
+                        let (image, matte) = read_with_matte(entry, segmenter)?;
+                        builder.prepare(&image, &matte).map_err(|e| e.to_string())
+                    })
+                    .collect()
+            });
+            for (i, row) in prepared.into_iter().enumerate() {
+                let index = chunk * CHUNK + i;
+                match row {
+                    Ok(row) => {
+                        builder.push(row).map_err(|e| cache_problem(file, &e))?;
+                        rows.push(index as u32);
+                    }
+                    Err(reason) => self.notice(
+                        Problem::new("A training image is left out", "Everything else goes on.")
+                            .at(&entries[index].path)
+                            .detail(reason),
+                    ),
+                }
+            }
+        }
+        progress.at(entries.len() as f64);
+        let index = builder.finish().map_err(|e| cache_problem(file, &e))?;
+        Ok(Some((index, rows)))
+    }
+
+    /// Groups the gallery on a thread of its own, beside whatever comes next.
+    fn group_gallery(&self, links_file: &Path) {
+        let Some(PreparedGallery { index, rows }) = &self.gallery else { return };
+        let (index, rows) = (index.clone(), rows.clone());
+        let (cancel, teller, file) = (self.grouping.clone(), self.teller.clone(), links_file.to_owned());
+        let count = self.outline.gallery.len();
+        let work = move || {
+            let limits = ClusterLimits::default();
+            let links = match read_links(&file, limits) {
+                Some(links) => links,
+                None => {
+                    let Ok(pool) = compute_pool(1) else { return };
+                    let found = pool.install(|| {
+                        let stop = || cancel.is_cancelled();
+                        index.links(limits.foreground, limits.background, &stop, &|_, _| {})
+                    });
+                    let Some(links) = found else { return };
+                    let links: Vec<Link> = links
+                        .into_iter()
+                        .map(|l| Link { a: rows[l.a as usize], b: rows[l.b as usize], ..l })
+                        .collect();
+                    let kept = KeptLinks { limits, links };
+                    if let Ok(text) = serde_json::to_vec(&kept) {
+                        fs::write(&file, text).ok(); // a cache that cannot be written costs time, no more
+                    }
+                    kept.links
+                }
+            };
+            if !cancel.is_cancelled() {
+                teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits))));
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("grouping".into()).spawn(work) {
+            log::warn!("the gallery is not grouped: {error}");
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptLinks {
+    limits: ClusterLimits,
+    links: Vec<Link>,
+}
+
+fn read_links(file: &Path, limits: ClusterLimits) -> Option<Vec<Link>> {
+    let kept: KeptLinks = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    (kept.limits == limits).then_some(kept.links)
+}
+
+fn read_rows(file: &Path) -> Option<Vec<u32>> {
+    serde_json::from_slice::<Rows>(&fs::read(file).ok()?).ok().map(|r| r.rows)
+}
+
+fn cache_problem(path: &Path, error: &dyn std::fmt::Display) -> Problem {
+    Problem::new("The gallery cannot be kept in the cache", "Free some disk space, or set PENTIMENTO_CACHE.")
+        .at(path)
+        .detail(error.to_string())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

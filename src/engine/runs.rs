@@ -1,0 +1,118 @@
+//! Which run a picture belongs to: one folder per set of parameters, so that results of different
+//! parameters never mix and the same parameters resume.
+
+use super::{Event, places::user_data, session::Session, views::THUMBNAIL_SIDE};
+use crate::{
+    gallery::{decode_rgb, thumbnail},
+    store::{Record, RecordMatch, Run, RunParameters, WrittenPicture},
+    study::{Generation, GenerationKey, Problem, Sampling},
+};
+use sha2::{Digest, Sha256};
+use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
+
+impl Session {
+    /// Opens the run for these settings, or begins it.
+    pub(super) fn run_for(&self, sampling: &Sampling) -> Result<Run, Problem> {
+        let parameters = self.parameters(sampling);
+        if let Some(folder) = &self.options.run_folder {
+            return Run::open_or_create(folder, &parameters);
+        }
+        let mut refused = None;
+        for folder in self.run_folders(&parameters) {
+            match fs::create_dir_all(&folder) {
+                Ok(()) => return Run::open_or_create(&folder, &parameters),
+                Err(error) => refused = Some((folder, error)),
+            }
+        }
+        let advice = "Set PENTIMENTO_DATA to a folder that can be written to.";
+        let mut problem = Problem::new("There is no place to keep results", advice);
+        if let Some((folder, error)) = refused {
+            problem = problem.at(folder).detail(error.to_string());
+        }
+        Err(problem)
+    }
+
+    /// Tells what the open study's own settings have already given. Reads, never writes.
+    pub(super) fn tell_earlier_results(&self) {
+        let parameters = self.parameters(&self.outline.sampling);
+        let folders = match &self.options.run_folder {
+            Some(folder) => vec![folder.clone()],
+            None => self.run_folders(&parameters),
+        };
+        let Some(folder) = folders.into_iter().find(|f| f.join("run.toml").is_file()) else { return };
+        match Run::open_read(&folder) {
+            Ok(run) if run.parameters().differences(&parameters).is_empty() => {
+                run.notices().iter().for_each(|n| self.notice(n.clone()));
+                for generation in self.held_by(&run).into_values() {
+                    self.tell_judged(generation);
+                }
+            }
+            Ok(_) => {}
+            Err(problem) => self.notice(problem),
+        }
+    }
+
+    /// The pictures a run holds, by key.
+    pub(super) fn held_by(&self, run: &Run) -> HashMap<GenerationKey, Generation> {
+        let small = |path: &std::path::Path| Some(thumbnail(&decode_rgb(path).ok()?, THUMBNAIL_SIDE));
+        run.generations(&self.outline.gallery, small).into_iter().map(|g| (g.key, g)).collect()
+    }
+
+    /// Puts a judged picture on the shelf and tells it.
+    pub(super) fn tell_judged(&self, generation: Generation) {
+        let generation = Arc::new(generation);
+        self.shelf.put(generation.clone());
+        self.teller.tell(Event::Judged(generation));
+    }
+
+    /// The line that a judged picture leaves in its run.
+    pub(super) fn record(
+        &self,
+        generation: &Generation,
+        image: &WrittenPicture,
+        matte: Option<&WrittenPicture>,
+    ) -> Record {
+        let name = |index: u32| self.outline.gallery.get(index as usize).map(|g| g.name());
+        Record {
+            key: generation.key,
+            prompt: generation.prompt.clone(),
+            image: image.relative.clone(),
+            sha256: image.sha256.clone(),
+            matte: matte.map(|m| m.relative.clone()),
+            confidence: generation.confidence,
+            matches: generation
+                .matches
+                .iter()
+                .map(|m| RecordMatch {
+                    name: name(m.gallery).unwrap_or_default(),
+                    gallery: m.gallery,
+                    scores: m.scores,
+                })
+                .collect(),
+            noise_norm: generation.noise_norm.clone(),
+        }
+    }
+
+    fn parameters(&self, sampling: &Sampling) -> RunParameters {
+        let present = |hash: &String| (!hash.is_empty()).then(|| hash.clone());
+        RunParameters {
+            study: self.outline.name.clone(),
+            program: RunParameters::this_program(),
+            model: present(&self.hashes.model),
+            segmenter: present(&self.hashes.segmenter),
+            gallery: present(&self.hashes.gallery),
+            sampling: sampling.clone(),
+            arithmetic: self.outline.arithmetic,
+            thresholds: self.outline.thresholds,
+        }
+    }
+
+    /// Where a run with these parameters may lie: in the study, else in the user's data folder.
+    fn run_folders(&self, parameters: &RunParameters) -> Vec<PathBuf> {
+        let RunParameters { model, segmenter, gallery, sampling, arithmetic, .. } = parameters;
+        let text = serde_json::json!([model, segmenter, gallery, sampling, arithmetic]).to_string();
+        let id: String = Sha256::digest(text).iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let places = [self.outline.root.clone(), user_data()];
+        places.into_iter().flatten().map(|place| place.join("runs").join(&id)).collect()
+    }
+}

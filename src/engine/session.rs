@@ -1,0 +1,105 @@
+//! What the engine holds of the open study: models, prepared gallery, run.
+
+use super::{
+    CancelToken, EngineOptions, Event,
+    shelf::Shelf,
+    teller::Teller,
+};
+use crate::{
+    diffusion::{Checkpoint, LoadOptions, Pipeline},
+    segmentation::Segmenter,
+    similarity::Index,
+    study::{Problem, StudyOutline},
+};
+use rayon::ThreadPool;
+use std::sync::Arc;
+
+/// The gallery, ready to be searched.
+pub(super) struct PreparedGallery {
+    /// The searchable pyramids.
+    pub index: Arc<Index>,
+    /// Gallery index of each row of `index` (images that could not be read have no row).
+    pub rows: Arc<Vec<u32>>,
+}
+
+/// State of the engine thread. Fields are taken out and put back by the jobs in `open` and `generate`.
+pub(super) struct Session {
+    pub options: EngineOptions,
+    pub pool: Arc<ThreadPool>,
+    pub shelf: Shelf,
+    pub teller: Teller,
+    pub outline: Arc<StudyOutline>,
+    pub checkpoint: Option<Checkpoint>,
+    pub pipeline: Option<Arc<Pipeline>>,
+    pub segmenter: Option<Segmenter>,
+    pub gallery: Option<PreparedGallery>,
+    pub hashes: Hashes,
+    /// Stops the grouping of the former gallery.
+    pub grouping: CancelToken,
+}
+
+/// Content hashes that name the parts in a run's parameters; empty for a missing part.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hashes {
+    pub model: String,
+    pub segmenter: String,
+    pub gallery: String,
+}
+
+impl Session {
+    pub fn new(options: EngineOptions, pool: ThreadPool, shelf: Shelf, teller: Teller) -> Self {
+        Self {
+            options,
+            pool: Arc::new(pool),
+            shelf,
+            teller,
+            outline: Arc::default(),
+            checkpoint: None,
+            pipeline: None,
+            segmenter: None,
+            gallery: None,
+            hashes: Hashes::default(),
+            grouping: CancelToken::default(),
+        }
+    }
+
+    /// After a panic: models may be half-way through something, the study is not.
+    pub fn forget_models(&mut self) {
+        self.pipeline = None;
+    }
+
+    pub fn notice(&self, problem: Problem) {
+        log::warn!("{problem}");
+        self.teller.tell(Event::Notice(problem));
+    }
+
+    /// The pipeline, loaded now if it is not yet.
+    pub fn pipeline(&mut self) -> Result<Arc<Pipeline>, Problem> {
+        if let Some(pipeline) = &self.pipeline {
+            return Ok(pipeline.clone());
+        }
+        let checkpoint = self.checkpoint.as_ref().ok_or_else(|| {
+            Problem::new(
+                "The study has no checkpoint",
+                "Open a checkpoint folder in diffusers layout (Ctrl+O), then run again.",
+            )
+        })?;
+        let loaded = self.pool.install(|| Pipeline::load(checkpoint, &LoadOptions::default()));
+        let pipeline = Arc::new(loaded.map_err(|e| checkpoint_problem(&checkpoint.root, &e))?);
+        self.pipeline = Some(pipeline.clone());
+        Ok(pipeline)
+    }
+}
+
+/// A card for a checkpoint that cannot be used; the error says what is missing, by name.
+pub(super) fn checkpoint_problem(root: &std::path::Path, error: &dyn std::error::Error) -> Problem {
+    let mut problem = Problem::new(
+        "This checkpoint cannot be used",
+        "A Stable Diffusion 1.x or 2.x checkpoint in diffusers layout with .safetensors weights is needed.",
+    )
+    .at(root);
+    for line in error.to_string().lines() {
+        problem = problem.detail(line.trim());
+    }
+    problem
+}

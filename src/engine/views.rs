@@ -1,0 +1,100 @@
+//! The viewing thread: loads what a person looks at, beside the running job.
+
+use super::{Event, PairRequest, PairView, ViewRequest, shelf::Shelf, teller::Teller};
+use crate::{
+    gallery::{decode_matte, decode_rgb, thumbnail},
+    similarity::{local_map, resize_lanczos_rgb},
+    study::Problem,
+};
+use crossbeam_channel::Receiver;
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Longest side of a thumbnail, in pixels.
+pub const THUMBNAIL_SIDE: u32 = 128;
+
+/// Answers requests until the handle is dropped. Of waiting pair requests only the newest is answered;
+/// thumbnails come after it.
+pub fn serve(requests: &Receiver<ViewRequest>, shelf: &Shelf, teller: &Teller) {
+    let mut failed = HashSet::new();
+    let mut waiting: Vec<u32> = Vec::new();
+    loop {
+        let mut pair = None;
+        if waiting.is_empty() {
+            match requests.recv() {
+                Ok(request) => sort_in(request, &mut pair, &mut waiting),
+                Err(_) => return,
+            }
+        }
+        while let Ok(request) = requests.try_recv() {
+            sort_in(request, &mut pair, &mut waiting);
+        }
+        if let Some(request) = pair {
+            answer_pair(request, shelf, teller, &mut failed);
+        } else if let Some(index) = waiting.pop() {
+            answer_thumbnail(index, shelf, teller, &mut failed);
+        }
+    }
+}
+
+fn sort_in(request: ViewRequest, pair: &mut Option<PairRequest>, waiting: &mut Vec<u32>) {
+    match request {
+        ViewRequest::Pair(request) => *pair = Some(request),
+        ViewRequest::Thumbnail(index) if !waiting.contains(&index) => waiting.push(index),
+        ViewRequest::Thumbnail(_) => {}
+    }
+}
+
+fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mut HashSet<PathBuf>) {
+    let Some(generation) = shelf.generation(&request.generation) else { return };
+    let generated = match decode_rgb(&generation.image) {
+        Ok(image) => image,
+        Err(error) => return tell_once(&generation.image, &error, teller, failed),
+    };
+    let matte = generation.matte.as_deref().and_then(|path| match decode_matte(path) {
+        Ok(matte) if matte.dimensions() == generated.dimensions() => Some(Arc::new(matte)),
+        Ok(_) => None,
+        Err(error) => {
+            tell_once(path, &error, teller, failed);
+            None
+        }
+    });
+    let outline = shelf.outline();
+    let entry = request.gallery.and_then(|i| outline.gallery.get(i as usize));
+    let training = entry.and_then(|entry| match decode_rgb(&entry.path) {
+        Ok(image) => Some(image),
+        Err(error) => {
+            tell_once(&entry.path, &error, teller, failed);
+            None
+        }
+    });
+    let similarity = training.as_ref().map(|t| Arc::new(local_map(&generated, t)));
+    let (width, height) = generated.dimensions();
+    let training = training.map(|t| Arc::new(resize_lanczos_rgb(&t, width, height)));
+    let view = PairView { request, generated: Arc::new(generated), training, matte, similarity };
+    teller.tell(Event::Pair(Arc::new(view)));
+}
+
+fn answer_thumbnail(index: u32, shelf: &Shelf, teller: &Teller, failed: &mut HashSet<PathBuf>) {
+    let outline = shelf.outline();
+    let Some(entry) = outline.gallery.get(index as usize) else { return };
+    match decode_rgb(&entry.path) {
+        Ok(image) => {
+            let small = Arc::new(thumbnail(&image, THUMBNAIL_SIDE));
+            teller.tell(Event::Thumbnail(index, small));
+        }
+        Err(error) => tell_once(&entry.path, &error, teller, failed),
+    }
+}
+
+/// A file that cannot be read is told once, not at every look.
+fn tell_once(path: &Path, error: &dyn std::error::Error, teller: &Teller, failed: &mut HashSet<PathBuf>) {
+    if failed.insert(path.to_owned()) {
+        let advice = "Put the file back or run the prompt again; everything else goes on.";
+        let problem = Problem::new("A picture cannot be shown", advice).at(path).detail(error.to_string());
+        teller.tell(Event::Notice(problem));
+    }
+}

@@ -1,0 +1,98 @@
+//! The engine's threads: one that works through the jobs, one that answers looks, and a short-lived one
+//! that groups a gallery.
+
+use super::{
+    EngineSide, Event, Job, JobId, Ticket,
+    pool::{compute_pool, lower_priority},
+    session::Session,
+    shelf::Shelf,
+    teller::{Teller, Wake},
+    views,
+};
+use crate::study::Problem;
+use std::{
+    any::Any,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    thread,
+};
+
+/// How an engine runs.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// Compute threads; 0 means one per core.
+    pub threads: usize,
+    /// Folder of the run to write; `None` keeps runs inside the study (or, where that is read-only or
+    /// the study has no folder, in the user's data folder).
+    pub run_folder: Option<PathBuf>,
+    /// Segmenter for studies that name none.
+    pub default_segmenter: Option<PathBuf>,
+}
+
+/// How a job ended, when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is done.
+    Done,
+    /// Stopped as asked; what was finished is on disk.
+    Stopped,
+}
+
+/// Starts the engine's threads on their end of the channels. They end when the handle is dropped.
+///
+/// # Errors
+/// When the operating system refuses to start threads.
+pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result<()> {
+    let EngineSide { jobs, views, events } = side;
+    let teller = Teller::new(events, wake);
+    let shelf = Shelf::default();
+    let pool = compute_pool(options.threads).map_err(io::Error::other)?;
+
+    let (looks, voice) = (shelf.clone(), teller.clone());
+    thread::Builder::new().name("views".into()).spawn(move || views::serve(&views, &looks, &voice))?;
+
+    thread::Builder::new().name("engine".into()).spawn(move || {
+        lower_priority();
+        let mut session = Session::new(options, pool, shelf, teller.clone());
+        for Ticket { id, cancel, job } in jobs {
+            teller.tell(Event::Started(id));
+            let result = if cancel.is_cancelled() {
+                Ok(Outcome::Stopped)
+            } else {
+                catch_unwind(AssertUnwindSafe(|| match job {
+                    Job::Open(path) => session.open(id, &cancel, &path),
+                    Job::Generate(job) => session.generate(id, &cancel, &job),
+                }))
+                .unwrap_or_else(|panic| {
+                    session.forget_models();
+                    Err(panic_problem(&*panic))
+                })
+            };
+            teller.tell(closing(id, result));
+        }
+    })?;
+    Ok(())
+}
+
+fn closing(id: JobId, result: Result<Outcome, Problem>) -> Event {
+    match result {
+        Ok(Outcome::Done) => Event::Finished(id),
+        Ok(Outcome::Stopped) => Event::Cancelled(id),
+        Err(problem) => Event::Failed(id, problem),
+    }
+}
+
+fn panic_problem(panic: &(dyn Any + Send)) -> Problem {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    Problem::new(
+        "The engine stumbled over an error of its own and was restarted",
+        "The study and everything on disk are intact. Try again; if it happens again, please report it \
+         with the message above.",
+    )
+    .detail(message)
+}

@@ -1,0 +1,78 @@
+//! One picture through the FB-Mem chain: segment, compose the regions, search the gallery.
+
+use crate::{
+    segmentation::{Matte, SegmentationError, Segmenter},
+    similarity::{Index, Prepared, SimilarityError},
+    study::{Arithmetic, Match},
+};
+use image::{GrayImage, RgbImage};
+
+/// Training images kept per generated picture (the reference's `top_k`).
+pub const TOP_K: usize = 5;
+
+/// Why a picture could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The segmenter failed.
+    #[error(transparent)]
+    Segmentation(#[from] SegmentationError),
+    /// The regions could not be compared.
+    #[error(transparent)]
+    Similarity(#[from] SimilarityError),
+    /// Stopped as asked.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// What the chain found out about one picture.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// Matte of the picture (255 = foreground), same size.
+    pub matte: GrayImage,
+    /// How sure the segmenter is that there is a foreground, in `[0, 1]`.
+    pub confidence: f32,
+    /// The [`TOP_K`] best training images, best average first.
+    pub matches: Vec<Match>,
+}
+
+/// The chain's parts, borrowed from their owner.
+#[derive(Clone, Copy)]
+pub struct Judge<'a> {
+    /// Makes the mattes.
+    pub segmenter: &'a Segmenter,
+    /// The gallery, prepared; `None` without a gallery.
+    pub index: Option<&'a Index>,
+    /// Arithmetic of the scores; the same the index was built with.
+    pub arithmetic: Arithmetic,
+}
+
+impl Judge<'_> {
+    /// Segments and compares one generated picture.
+    ///
+    /// # Errors
+    /// [`JudgeError::Stopped`] once `cancelled` says so; else what the parts report.
+    pub fn judge(
+        &self,
+        image: &RgbImage,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Judgement, JudgeError> {
+        let Matte { alpha, confidence } = self.segmenter.segment(image)?;
+        let matches = self.compare(image, &alpha, cancelled)?;
+        Ok(Judgement { matte: alpha, confidence, matches })
+    }
+
+    /// Compares a picture whose matte is known.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn compare(
+        &self,
+        image: &RgbImage,
+        matte: &GrayImage,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Match>, JudgeError> {
+        let Some(index) = self.index else { return Ok(Vec::new()) };
+        let query = Prepared::new(image, matte, self.arithmetic)?;
+        index.search(&query, TOP_K, cancelled).ok_or(JudgeError::Stopped)
+    }
+}

@@ -1,0 +1,151 @@
+//! The engine as its callers see it: previews, stop, resume, wrong folders, broken parts.
+
+mod common;
+
+use common::{Ending, demo, engine, follow, follow_id};
+use image::{Rgb, RgbImage};
+use pentimento::{
+    engine::{Event, GenerateJob, Job},
+    study::{Generation, Problem, StudyOutline},
+};
+use std::{path::Path, sync::Arc};
+
+fn open(handle: &pentimento::engine::EngineHandle, path: &Path) -> (Ending, Option<Arc<StudyOutline>>, Vec<Problem>) {
+    let (mut outline, mut notices) = (None, Vec::new());
+    let ending = follow(handle, Job::Open(path.to_owned()), &mut |event| match event {
+        Event::Opened(o) => outline = Some(o.clone()),
+        Event::Notice(problem) => notices.push(problem.clone()),
+        _ => {}
+    });
+    (ending, outline, notices)
+}
+
+fn job(outline: &StudyOutline, prompts: usize, seeds: Vec<u64>) -> GenerateJob {
+    let mut sampling = outline.sampling.clone();
+    sampling.steps = 6; // enough to see a picture form
+    GenerateJob { prompts: outline.prompts[..prompts].to_vec(), seeds, sampling, redraw: false }
+}
+
+#[test]
+fn a_picture_forms_in_previews_and_is_judged_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, work) = {
+        let handle = engine(folder.path());
+        let (_, outline, _) = open(&handle, &demo());
+        let work = job(&outline.unwrap(), 1, vec![0, 1]);
+        let (mut steps, mut judged) = (Vec::new(), Vec::<Arc<Generation>>::new());
+        let ending = follow(&handle, Job::Generate(work.clone()), &mut |event| match event {
+            Event::Step(s) => steps.push((s.key.seed, s.step, s.noise_norm.is_some())),
+            Event::Judged(g) => judged.push(g.clone()),
+            _ => {}
+        });
+        assert!(matches!(ending, Ending::Finished), "{ending:?}");
+        let expected: Vec<_> = (0..2).flat_map(|seed| (1..=6).map(move |s| (seed, s, true))).collect();
+        assert_eq!(steps, expected);
+        assert_eq!(judged.len(), 2);
+        for g in &judged {
+            assert_eq!(g.matches.len(), 5);
+            assert_eq!(g.noise_norm.len(), 6);
+            assert!(g.matches.windows(2).all(|m| m[0].scores.average() >= m[1].scores.average()));
+            assert!(g.image.starts_with(folder.path()) && g.image.is_file());
+            assert!(g.matte.as_ref().is_some_and(|m| m.is_file()));
+        }
+        (judged, work)
+    };
+
+    // Another engine on the same run: nothing is drawn again, the results are the same.
+    let handle = engine(folder.path());
+    open(&handle, &demo());
+    let (mut steps, mut judged) = (0, Vec::<Arc<Generation>>::new());
+    follow(&handle, Job::Generate(work), &mut |event| match event {
+        Event::Step(_) => steps += 1,
+        Event::Judged(g) => judged.push(g.clone()),
+        _ => {}
+    });
+    assert_eq!(steps, 0);
+    let essence = |list: &[Arc<Generation>]| -> Vec<_> {
+        list.iter().map(|g| (g.key, g.matches.clone(), g.noise_norm.clone(), g.image.clone())).collect()
+    };
+    assert_eq!(essence(&judged), essence(&first));
+}
+
+#[test]
+fn stop_stops_within_one_denoising_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = engine(folder.path());
+    let (_, outline, _) = open(&handle, &demo());
+    let (id, cancel) = handle.submit(Job::Generate(job(&outline.unwrap(), 1, (0..50).collect())));
+    let mut steps = 0;
+    let ending = follow_id(&handle, id, &mut |event| {
+        if let Event::Step(_) = event {
+            steps += 1;
+            if steps == 2 {
+                cancel.cancel();
+            }
+        }
+    });
+    assert!(matches!(ending, Ending::Cancelled), "{ending:?}");
+    assert!(steps <= 3, "{steps} steps were taken, the stop was asked for after the second");
+}
+
+#[test]
+fn a_wrong_folder_gets_a_card_that_names_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = engine(&folder.path().join("run"));
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let (ending, outline, _) = open(&handle, &empty);
+    let Ending::Failed(problem) = ending else { panic!("{ending:?}") };
+    assert!(outline.is_none());
+    let text = problem.to_string();
+    for name in ["study.toml", "model_index.json"] {
+        assert!(text.contains(name), "{text}");
+    }
+
+    let half = folder.path().join("half");
+    std::fs::create_dir_all(half.join("unet")).unwrap();
+    std::fs::write(half.join("model_index.json"), "{\"_class_name\": \"StableDiffusionPipeline\"}").unwrap();
+    let (ending, _, _) = open(&handle, &half);
+    let Ending::Failed(problem) = ending else { panic!("{ending:?}") };
+    let text = problem.to_string();
+    for name in ["unet/config.json", "vae/config.json", "text_encoder/config.json", "tokenizer"] {
+        assert!(text.contains(name), "{name} is not named in: {text}");
+    }
+}
+
+#[test]
+fn loose_parts_make_a_study_and_a_broken_picture_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = folder.path().join("gallery");
+    std::fs::create_dir(&gallery).unwrap();
+    for i in 0..6_u8 {
+        let picture = RgbImage::from_fn(200, 180, |x, y| Rgb([(x as u8).wrapping_mul(i + 1), y as u8, i * 40]));
+        picture.save(gallery.join(format!("{i}.png"))).unwrap();
+    }
+    std::fs::write(gallery.join("3b.jpg"), b"\xff\xd8\xff\xe0 not a picture").unwrap();
+    std::fs::write(gallery.join("0.txt"), "a caption of its own").unwrap();
+    let prompts = folder.path().join("prompts.txt");
+    std::fs::write(&prompts, "a red lighthouse\na blue teapot\n").unwrap();
+
+    let handle = engine(&folder.path().join("run"));
+    open(&handle, &gallery);
+    open(&handle, &prompts);
+    let (ending, outline, notices) = open(&handle, &demo().join("model"));
+    assert!(matches!(ending, Ending::Finished), "{ending:?}");
+    let outline = outline.unwrap();
+    assert_eq!(outline.gallery.len(), 7);
+    assert_eq!(outline.gallery[0].caption.as_deref(), Some("a caption of its own"));
+    assert_eq!(outline.prompts.len(), 2);
+    assert_eq!((outline.sampling.width, outline.sampling.height), (128, 128));
+    assert!(notices.iter().any(|n| n.to_string().contains("3b.jpg")), "{notices:?}");
+
+    let mut judged = Vec::new();
+    let ending = follow(&handle, Job::Generate(job(&outline, 2, vec![3])), &mut |event| {
+        if let Event::Judged(g) = event {
+            judged.push(g.clone());
+        }
+    });
+    assert!(matches!(ending, Ending::Finished), "{ending:?}");
+    assert_eq!(judged.len(), 2);
+    assert!(judged.iter().all(|g| g.matches.len() == 5 && g.matches.iter().all(|m| m.gallery != 4)));
+}

@@ -1,0 +1,69 @@
+//! The demo study's known answer: the planned class of a prompt is recovered by the whole chain, from
+//! noise to verdict. A fixed subset runs always; all of it with
+//! `cargo test --release --test known_answer -- --ignored`.
+
+mod common;
+
+use common::{Ending, demo, engine, follow};
+use pentimento::{
+    engine::{Event, GenerateJob, Job},
+    memorization::{Tally, tally_by_group},
+    study::{Generation, Prompt, StudyOutline, Verdict},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Draws and judges the chosen prompts of the demo study.
+fn scan(choose: &dyn Fn(&Prompt) -> bool, seeds: Vec<u64>) -> BTreeMap<String, Tally> {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = engine(folder.path());
+    let mut outline: Option<Arc<StudyOutline>> = None;
+    let opened = follow(&handle, Job::Open(demo()), &mut |event| {
+        if let Event::Opened(o) = event {
+            outline = Some(o.clone());
+        }
+    });
+    assert!(matches!(opened, Ending::Finished), "{opened:?}");
+    let outline = outline.unwrap();
+    let prompts: Vec<Prompt> = outline.prompts.iter().filter(|p| choose(p)).cloned().collect();
+    let expected = prompts.len() * seeds.len();
+    let job =
+        GenerateJob { prompts: prompts.clone(), seeds, sampling: outline.sampling.clone(), redraw: false };
+    let mut judged: Vec<Arc<Generation>> = Vec::new();
+    let done = follow(&handle, Job::Generate(job), &mut |event| {
+        if let Event::Judged(generation) = event {
+            judged.push(generation.clone());
+        }
+    });
+    assert!(matches!(done, Ending::Finished), "{done:?}");
+    assert_eq!(judged.len(), expected);
+    let tallies = tally_by_group(judged.iter().map(|g| &**g), &prompts, &outline.thresholds);
+    for (group, tally) in &tallies {
+        println!("{group}: {tally:?}");
+    }
+    tallies
+}
+
+fn assert_recovered(tallies: &BTreeMap<String, Tally>) {
+    for (group, class, at_least) in [
+        ("VM", Verdict::Verbatim, 0.9),
+        ("FM", Verdict::ForegroundOnly, 0.8),
+        ("BM", Verdict::BackgroundOnly, 0.8),
+        ("NM", Verdict::NotMemorized, 0.9),
+    ] {
+        let tally = tallies.get(group).unwrap_or_else(|| panic!("no {group} prompts in {tallies:?}"));
+        let share = tally.share(class);
+        assert!(share >= at_least, "{group}: {share:.3} of the pictures are {group}; {tally:?}");
+    }
+}
+
+#[test]
+fn planned_classes_are_recovered_on_a_subset() {
+    // Every planned prompt and every fourth unique one, at one seed each.
+    assert_recovered(&scan(&|p| p.group.as_deref() != Some("NM") || p.index % 4 == 0, vec![0]));
+}
+
+#[test]
+#[ignore = "ten seeds of every prompt take the better part of an hour on two cores"]
+fn planned_classes_are_recovered_over_ten_seeds() {
+    assert_recovered(&scan(&|_| true, (0..10).collect()));
+}
