@@ -2,7 +2,7 @@
 //!
 //! The rooms, and the one way the arrows between them run:
 //! `app, cli → engine → memorization → {diffusion, segmentation, similarity, gallery} → study`;
-//! `engine → store → study`; `render` is used by `app` only.
+//! `engine → store → study`; `{gallery, store} → tables → study`; `render` is used by `app` only.
 
 pub mod app;
 pub mod cli;
@@ -15,3 +15,4 @@ pub mod segmentation;
 pub mod similarity;
 pub mod store;
 pub mod study;
+pub mod tables;

@@ -1,1 +1,25 @@
-//! (room to be furnished)
+//! Studies and runs on disk: `study.toml`, prompt lists, run folders that survive a crash at any moment,
+//! and the tables of the reference code. Knows no window and no model.
+
+mod atomic;
+mod image_names;
+mod picture;
+mod prompts;
+mod recognise;
+mod record;
+mod record_lines;
+mod run;
+mod run_parameters;
+mod scores_csv;
+mod study_file;
+mod toml_keys;
+
+pub use image_names::{PictureName, parse_picture_name};
+pub use picture::picture_text;
+pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
+pub use recognise::{Recognised, recognise};
+pub use record::{Record, RecordMatch};
+pub use run::{Run, WrittenPicture};
+pub use run_parameters::{RUN_FORMAT, RunParameters};
+pub use scores_csv::{ScoreRow, best_rows, read_scores, write_scores};
+pub use study_file::{STUDY_FILE, STUDY_FORMAT, StudyFile};

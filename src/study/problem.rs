@@ -1,6 +1,9 @@
 //! What went wrong, in words for a person.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 /// A trouble worth telling: what happened, to which file, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,55 @@ impl Problem {
             details: Vec::new(),
             advice: advice.into(),
         }
+    }
+
+    /// A problem from a failed file operation: says in words what the operating system meant, and what
+    /// to do about it. `headline` tells what was being done: “The picture could not be saved”.
+    pub fn io(headline: impl Into<String>, path: &Path, error: &io::Error) -> Self {
+        use io::ErrorKind as K;
+        let (reason, advice) = match error.kind() {
+            K::NotFound => (
+                "it is not there",
+                "Check the name; it may have been moved or deleted.",
+            ),
+            K::PermissionDenied => (
+                "the system does not permit it",
+                "Change the permissions, or choose a place that belongs to you.",
+            ),
+            K::ReadOnlyFilesystem => (
+                "the disk is read-only",
+                "Choose a folder on a disk that can be written to.",
+            ),
+            K::StorageFull | K::FileTooLarge => (
+                "the disk is full",
+                "Free some space, then start again: nothing that was finished is lost.",
+            ),
+            K::QuotaExceeded => (
+                "your disk quota is used up",
+                "Free some space, then start again: nothing that was finished is lost.",
+            ),
+            K::IsADirectory => ("it is a folder, not a file", "Name the file inside it."),
+            K::NotADirectory => ("a part of its path is a file, not a folder", "Check the path."),
+            K::InvalidFilename => (
+                "the system does not accept this name",
+                "Use a shorter, plainer name.",
+            ),
+            K::ResourceBusy => (
+                "another program is using it",
+                "Close the other program and try again.",
+            ),
+            K::TimedOut | K::StaleNetworkFileHandle | K::NetworkDown | K::HostUnreachable => (
+                "the network folder does not answer",
+                "Check the connection, then start again.",
+            ),
+            _ => (
+                "the system reports an error",
+                "Try again; if it stays, check the disk.",
+            ),
+        };
+        Self::new(headline, advice)
+            .at(path)
+            .detail(format!("{reason} ({error})"))
     }
 
     /// Names the file or folder.

@@ -1,0 +1,175 @@
+//! What a path that was dropped on the window is.
+
+use super::{run_parameters::RUN_FILE, study_file::STUDY_FILE};
+use crate::study::Problem;
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+/// What was recognised, with the path to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recognised {
+    /// Folder of a `study.toml`.
+    Study(PathBuf),
+    /// Checkpoint folder in diffusers layout.
+    Checkpoint(PathBuf),
+    /// Folder of images.
+    Gallery(PathBuf),
+    /// Prompt list.
+    Prompts(PathBuf),
+    /// Segmenter folder.
+    Segmenter(PathBuf),
+    /// Folder of a run.
+    Run(PathBuf),
+}
+
+/// Files that only a diffusers folder has; any of them makes it a checkpoint, whose opener then says what
+/// is missing.
+const CHECKPOINT_PARTS: [&str; 3] = ["model_index.json", "unet/config.json", "unet"];
+const IMAGE_ENDINGS: [&str; 10] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "tif", "tiff",
+];
+const PROMPT_ENDINGS: [&str; 5] = ["csv", "tsv", "jsonl", "ndjson", "txt"];
+const WEIGHT_ENDINGS: [&str; 5] = ["safetensors", "ckpt", "pt", "pth", "bin"];
+/// Entries of a folder that are looked at before giving up.
+const MAX_ENTRIES: usize = 100_000;
+
+/// Tells what a file or folder is, from its name and what lies in it; opens nothing large.
+///
+/// # Errors
+/// A problem that says what was looked for and not found, or what to do with a kind of file that cannot be
+/// opened.
+pub fn recognise(path: &Path) -> Result<Recognised, Problem> {
+    let about = fs::metadata(path).map_err(|e| Problem::io("This cannot be opened", path, &e))?;
+    if about.is_dir() { folder(path) } else { file(path) }
+}
+
+fn folder(path: &Path) -> Result<Recognised, Problem> {
+    let here = path.to_owned();
+    if path.join(STUDY_FILE).is_file() {
+        return Ok(Recognised::Study(here));
+    }
+    if path.join(RUN_FILE).is_file() {
+        return Ok(Recognised::Run(here));
+    }
+    if CHECKPOINT_PARTS.iter().any(|part| path.join(part).exists()) {
+        return Ok(Recognised::Checkpoint(here));
+    }
+    let entries = fs::read_dir(path).map_err(|e| Problem::io("This folder cannot be read", path, &e))?;
+    let mut weights = Vec::new();
+    let mut images = false;
+    let mut empty = true;
+    for entry in entries.take(MAX_ENTRIES).flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        empty = false;
+        if has_ending(&name, &IMAGE_ENDINGS) && entry.path().is_file() {
+            images = true;
+            break;
+        }
+        if has_ending(&name, &WEIGHT_ENDINGS) {
+            weights.push(name);
+        }
+    }
+    weights.sort();
+    if !images && !weights.is_empty() && says_architecture(&path.join("config.json")) {
+        return Ok(Recognised::Segmenter(here));
+    }
+    if images {
+        return Ok(Recognised::Gallery(here));
+    }
+    if let Some(first) = weights.first() {
+        return Err(Problem::new(
+            "This folder holds weights, but not a checkpoint in diffusers layout",
+            "Choose the folder above it if it has a model_index.json, or convert the weights as the manual says.",
+        )
+        .at(path)
+        .detail(format!("weights found: {first}"))
+        .detail("looked for: model_index.json, unet/, and config.json with an \"architecture\" (a segmenter)"));
+    }
+    let mut problem = Problem::new(
+        "Nothing that can be opened was found in this folder",
+        "Choose the folder of a study, a checkpoint, a segmenter, a run, or one with images.",
+    )
+    .at(path)
+    .detail(format!("looked for: {STUDY_FILE} (a study)"))
+    .detail("looked for: model_index.json or unet/ (a checkpoint)")
+    .detail(format!("looked for: {RUN_FILE} (a run)"))
+    .detail("looked for: config.json with an \"architecture\", and weights (a segmenter)")
+    .detail("looked for: image files (a gallery)");
+    if empty {
+        problem = problem.detail("the folder is empty");
+    }
+    Err(problem)
+}
+
+fn file(path: &Path) -> Result<Recognised, Problem> {
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+    match name.as_str() {
+        STUDY_FILE => return Ok(Recognised::Study(parent)),
+        RUN_FILE => return Ok(Recognised::Run(parent)),
+        "model_index.json" => return Ok(Recognised::Checkpoint(parent)),
+        _ => {}
+    }
+    if has_ending(&name, &PROMPT_ENDINGS) {
+        return Ok(Recognised::Prompts(path.to_owned()));
+    }
+    if has_ending(&name, &WEIGHT_ENDINGS) {
+        return Err(Problem::new(
+            "A single weights file is not a checkpoint",
+            "Convert it to a diffusers folder (in Python: StableDiffusionPipeline.from_single_file(FILE)\
+             .save_pretrained(FOLDER, safe_serialization=True)) and open that folder.",
+        )
+        .at(path)
+        .detail(
+            "a checkpoint is a folder with model_index.json, unet/, vae/, text_encoder/ and tokenizer/",
+        ));
+    }
+    if has_ending(&name, &IMAGE_ENDINGS) {
+        return Err(Problem::new(
+            "This is a single image",
+            "Open the folder it lies in to use its images as the gallery.",
+        )
+        .at(path));
+    }
+    Err(Problem::new(
+        "This kind of file cannot be opened",
+        "Open a folder (study, checkpoint, segmenter, run, gallery) or a list of prompts.",
+    )
+    .at(path)
+    .detail(format!("looked for: {STUDY_FILE}, {RUN_FILE}, model_index.json"))
+    .detail(format!(
+        "looked for: a prompt list ({})",
+        PROMPT_ENDINGS.map(|e| format!(".{e}")).join(", ")
+    )))
+}
+
+fn has_ending(name: &str, endings: &[&str]) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, ending)| {
+        !stem.is_empty() && endings.iter().any(|known| ending.eq_ignore_ascii_case(known))
+    })
+}
+
+/// Whether a configuration file names an architecture, as those of segmenters do.
+fn says_architecture(config: &Path) -> bool {
+    if !config.is_file() {
+        return false;
+    }
+    let Ok(file) = File::open(config) else {
+        return false;
+    };
+    let mut text = Vec::new();
+    if file.take(1 << 20).read_to_end(&mut text).is_err() {
+        return false;
+    }
+    serde_json::from_slice::<serde_json::Value>(&text)
+        .is_ok_and(|json| json.get("architecture").is_some_and(serde_json::Value::is_string))
+}

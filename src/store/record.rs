@@ -1,0 +1,171 @@
+//! One line of `generations.jsonl`: a generated picture and what was found out about it.
+
+use crate::study::{GalleryImage, Generation, GenerationKey, Match, RegionScores};
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    path::{Component, Path},
+    sync::Arc,
+};
+
+/// A training image that a picture resembles, named so that it is found again in a gallery that grew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordMatch {
+    /// File name of the training image.
+    pub name: String,
+    /// Its index in the gallery at the time.
+    pub gallery: u32,
+    /// Scores of the pair.
+    pub scores: RegionScores,
+}
+
+/// A finished picture. Says nothing that differs between two runs of the same parameters: the time it took
+/// is kept beside it, in `timings.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which prompt and seed.
+    pub key: GenerationKey,
+    /// The prompt's text.
+    pub prompt: String,
+    /// The picture, relative to the run's folder, with `/` between the parts.
+    pub image: String,
+    /// SHA-256 of the picture's file, in hexadecimal.
+    pub sha256: String,
+    /// The matte, relative to the run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matte: Option<String>,
+    /// Highest value of the matte before scaling, in `[0, 1]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+    /// Best training images, best average first.
+    #[serde(default)]
+    pub matches: Vec<RecordMatch>,
+    /// `‖ε_cond − ε_uncond‖₂` per denoising step; a value that is not finite is written as `null`.
+    #[serde(default, with = "finite_or_null")]
+    pub noise_norm: Vec<f32>,
+}
+
+impl Record {
+    /// Checks what a line from a file may not say.
+    ///
+    /// # Errors
+    /// A sentence that names the field.
+    pub fn validate(&self) -> Result<(), String> {
+        check_relative("image", &self.image)?;
+        if let Some(matte) = &self.matte {
+            check_relative("matte", matte)?;
+        }
+        if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err("sha256 is not a SHA-256 hash".to_owned());
+        }
+        let scores = self
+            .matches
+            .iter()
+            .flat_map(|m| [m.scores.foreground, m.scores.background]);
+        if scores.chain([self.confidence]).flatten().any(|s| !s.is_finite()) {
+            return Err("a score is not finite".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The picture as the rest of the program knows it. Matches are found again by name; those with images
+    /// that are not in the gallery are left out.
+    pub(super) fn generation(
+        &self,
+        folder: &Path,
+        gallery: &GalleryNames<'_>,
+        seconds: f32,
+        thumbnail: RgbImage,
+    ) -> Generation {
+        Generation {
+            key: self.key,
+            prompt: self.prompt.clone(),
+            image: folder.join(&self.image),
+            matte: self.matte.as_ref().map(|m| folder.join(m)),
+            confidence: self.confidence,
+            matches: self
+                .matches
+                .iter()
+                .filter_map(|m| {
+                    let gallery = gallery.index(m)?;
+                    Some(Match {
+                        gallery,
+                        scores: m.scores,
+                    })
+                })
+                .collect(),
+            noise_norm: self.noise_norm.clone(),
+            seconds,
+            thumbnail: Arc::new(thumbnail),
+        }
+    }
+}
+
+/// Gallery indices by file name.
+pub(super) struct GalleryNames<'a> {
+    gallery: &'a [GalleryImage],
+    by_name: HashMap<String, u32>,
+}
+
+impl<'a> GalleryNames<'a> {
+    pub(super) fn new(gallery: &'a [GalleryImage]) -> Self {
+        let by_name = gallery
+            .iter()
+            .zip(0..)
+            .map(|(image, at)| (image.name(), at))
+            .collect();
+        Self { gallery, by_name }
+    }
+
+    fn index(&self, found: &RecordMatch) -> Option<u32> {
+        let same_place = self
+            .gallery
+            .get(found.gallery as usize)
+            .is_some_and(|g| g.name() == found.name);
+        if same_place {
+            Some(found.gallery)
+        } else {
+            self.by_name.get(&found.name).copied()
+        }
+    }
+}
+
+/// A record may come from anywhere: its paths stay inside the run's folder.
+fn check_relative(field: &str, path: &str) -> Result<(), String> {
+    let refused = || {
+        Err(format!(
+            "{field} “{}” does not lie in the run's folder",
+            shorten(path)
+        ))
+    };
+    if path.is_empty() || path.len() > 1024 || path.contains(['\\', '\0', ':']) {
+        return refused();
+    }
+    if Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+    {
+        Ok(())
+    } else {
+        refused()
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// JSON has no word for NaN and infinity.
+mod finite_or_null {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|v| v.is_finite().then_some(*v)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+        let values = Vec::<Option<f32>>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|v| v.unwrap_or(f32::NAN)).collect())
+    }
+}
