@@ -1,0 +1,106 @@
+//! The one door to the `gemm` crate.
+
+use gemm::Parallelism;
+
+/// A matrix in a slice: element (r, c) lies at `r · rows + c · columns`.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    data: &'a [f32],
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// Rows one after the other.
+    pub fn rows(data: &'a [f32], stride: usize) -> Self {
+        Self { data, row_stride: stride, column_stride: 1 }
+    }
+
+    /// Columns one after the other: the transpose of [`rows`](Self::rows).
+    pub fn columns(data: &'a [f32], stride: usize) -> Self {
+        Self { data, row_stride: 1, column_stride: stride }
+    }
+
+    fn covers(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.data.len()
+    }
+}
+
+/// A place to write a row-major matrix to; may be shared by threads that write different elements.
+#[derive(Clone, Copy)]
+pub struct Target {
+    pointer: *mut f32,
+    len: usize,
+}
+
+// SAFETY: every user of a shared target writes its own elements (see the call sites).
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+impl Target {
+    /// All of a slice.
+    pub fn new(slice: &mut [f32]) -> Self {
+        Self { pointer: slice.as_mut_ptr(), len: slice.len() }
+    }
+
+    /// What remains after the first `offset` elements.
+    pub fn after(self, offset: usize) -> Self {
+        assert!(offset <= self.len, "target offset out of range");
+        // SAFETY: within the slice, just checked.
+        Self { pointer: unsafe { self.pointer.add(offset) }, len: self.len - offset }
+    }
+}
+
+/// What to do with what is in the target already.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Onto {
+    /// Overwrite it.
+    Replace,
+    /// Add to it.
+    Add,
+}
+
+/// `target[m × n] (=|+=) scale · a[m × k] · b[k × n]`; rows of the target are `stride` apart.
+pub fn multiply(
+    (m, n, k): (usize, usize, usize),
+    target: Target,
+    stride: usize,
+    onto: Onto,
+    a: View<'_>,
+    b: View<'_>,
+    scale: f32,
+    parallel: bool,
+) {
+    assert!(a.covers(m, k) && b.covers(k, n), "matrix smaller than its shape");
+    assert!(m == 0 || n == 0 || (m - 1) * stride + n <= target.len, "target smaller than its shape");
+    let threads = if parallel { rayon::current_num_threads() } else { 1 };
+    let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
+    let add = onto == Onto::Add;
+    // SAFETY: all three ranges were checked above; strides are far below isize::MAX since they index slices.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            target.pointer,
+            1,
+            stride as isize,
+            add,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            if add { 1.0 } else { 0.0 },
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}

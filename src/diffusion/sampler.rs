@@ -1,0 +1,217 @@
+//! From prompt and noise to pictures, as diffusers' `StableDiffusionPipeline` does it.
+
+use super::{Ddim, DiffusionError, Observer, Pipeline, Step, Tap, TorchRng};
+use crate::study::{RngKind, Sampling, SchedulerKind};
+use candle_core::{DType, Device, Tensor};
+use image::RgbImage;
+use std::ops::ControlFlow;
+
+/// Most pictures drawn at once.
+const MAX_PICTURES: usize = 64;
+
+/// What to draw.
+#[derive(Clone, Debug)]
+pub struct SampleRequest {
+    /// The prompt, for all pictures.
+    pub prompt: String,
+    /// Steps, guidance, size, negative prompt.
+    pub sampling: Sampling,
+    /// Where the pictures start from; also says how many there are.
+    pub noise: InitialNoise,
+}
+
+/// Initial noise.
+#[derive(Clone, Debug)]
+pub enum InitialNoise {
+    /// One picture per seed, each with its own generator: a picture does not depend on its neighbours.
+    Seeds(Vec<u64>),
+    /// `count` pictures in a row from one generator, as diffusers' `[prompt] * count` with a single generator.
+    Batch {
+        /// Seed of the generator.
+        seed: u64,
+        /// Number of pictures.
+        count: usize,
+    },
+    /// Noise `[n, channels, h, w]`, as it is.
+    Given(Tensor),
+}
+
+/// Pictures and what they were made from.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The pictures in 8 bits, rounded as diffusers does (half to even).
+    pub images: Vec<RgbImage>,
+    /// The pictures `[n, 3, H, W]` in `[0, 1]`, f32, on the CPU.
+    pub decoded: Tensor,
+    /// Final latents `[n, channels, h, w]`, f32.
+    pub latents: Tensor,
+}
+
+impl Pipeline {
+    /// Draws pictures. The observer is called after every step and may stop the drawing.
+    ///
+    /// # Errors
+    /// [`DiffusionError::Stopped`] when the observer says so; requests out of range; numbers that are not finite.
+    pub fn sample(
+        &self,
+        request: &SampleRequest,
+        observer: &mut dyn Observer,
+    ) -> Result<Sample, DiffusionError> {
+        let Sampling { steps, guidance, scheduler, .. } = request.sampling;
+        request.sampling.validate().map_err(DiffusionError::Request)?;
+        let schedule = match scheduler {
+            SchedulerKind::Ddim => Ddim::new(&self.schedule, steps as usize)?,
+        };
+        let noise = self.initial_noise(request)?;
+        let mut latents = (noise * schedule.initial_sigma())?;
+        let n = latents.dim(0)?;
+
+        // As diffusers: a guidance of 1 or less switches the unconditional half off.
+        let guided = guidance > 1.0;
+        let embeddings = if guided {
+            self.encode_prompts(&[request.sampling.negative.as_str(), request.prompt.as_str()])?
+        } else {
+            self.encode_prompts(&[request.prompt.as_str()])?
+        };
+        let embeddings = repeat_each(&embeddings, n)?;
+
+        let timesteps = schedule.timesteps();
+        for (index, &timestep) in timesteps.iter().enumerate() {
+            let input = schedule.model_input(&latents, timestep).to_dtype(self.dtype)?;
+            let input = if guided { Tensor::cat(&[&input, &input], 0)? } else { input };
+            let tap = Tap::new(observer, index, timestep, guided);
+            let output = self.unet.forward(&input, timestep, &embeddings, self.compute(), tap)?;
+            let output = output.to_dtype(DType::F32)?;
+            let (unconditional, conditional) = if guided {
+                (Some(output.narrow(0, 0, n)?), output.narrow(0, n, n)?)
+            } else {
+                (None, output)
+            };
+            let combined = match &unconditional {
+                Some(u) => (u + ((&conditional - u)? * f64::from(guidance))?)?,
+                None => conditional.clone(),
+            };
+            let stepped = schedule.step(&combined, timestep, &latents)?;
+            if !is_finite(&stepped.latents)? {
+                return Err(DiffusionError::NotFinite(format!("at step {} of {}", index + 1, timesteps.len())));
+            }
+            let noise_cond = schedule.noise(&conditional, timestep, &latents)?;
+            let noise_uncond =
+                unconditional.map(|u| schedule.noise(&u, timestep, &latents)).transpose()?;
+            latents = stepped.latents;
+            let step = Step {
+                index,
+                count: timesteps.len(),
+                timestep,
+                latents: &latents,
+                noise_cond: &noise_cond,
+                noise_uncond: noise_uncond.as_ref(),
+                predicted_original: &stepped.original,
+            };
+            if let ControlFlow::Break(()) = observer.step(&step) {
+                return Err(DiffusionError::Stopped);
+            }
+        }
+
+        let decoded = self.decode(&latents)?.to_device(&Device::Cpu)?;
+        if !is_finite(&decoded)? {
+            return Err(DiffusionError::NotFinite("while decoding".to_owned()));
+        }
+        Ok(Sample { images: to_images(&decoded)?, decoded, latents })
+    }
+
+    /// The initial noise of a request, `[n, channels, h, w]`, f32.
+    ///
+    /// # Errors
+    /// A size the network does not allow, no picture or too many, given noise of another shape.
+    pub fn initial_noise(&self, request: &SampleRequest) -> Result<Tensor, DiffusionError> {
+        let refuse = |message: String| Err(DiffusionError::Request(message));
+        let Sampling { width, height, rng, .. } = request.sampling;
+        let factor = self.vae.config().factor();
+        if !(width as usize).is_multiple_of(factor) || !(height as usize).is_multiple_of(factor) {
+            return refuse(format!("{width}×{height} pixels: this checkpoint needs multiples of {factor}"));
+        }
+        let (h, w) = (height as usize / factor, width as usize / factor);
+        let channels = self.unet.config().in_channels;
+        let size = channels * h * w;
+        let RngKind::TorchCpu = rng;
+        let (count, values) = match &request.noise {
+            InitialNoise::Seeds(seeds) => {
+                let draw = |&seed: &u64| TorchRng::new(seed).randn(size);
+                (seeds.len(), seeds.iter().take(MAX_PICTURES).flat_map(draw).collect())
+            }
+            InitialNoise::Batch { seed, count } => {
+                (*count, TorchRng::new(*seed).randn(size * (*count).min(MAX_PICTURES)))
+            }
+            InitialNoise::Given(noise) => {
+                let expected = [channels, h, w];
+                if noise.rank() != 4 || noise.dims()[1..] != expected {
+                    return refuse(format!(
+                        "the given noise has shape {:?}, expected [n, {channels}, {h}, {w}]",
+                        noise.dims()
+                    ));
+                }
+                let values = noise.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
+                if values.iter().any(|v: &f32| !v.is_finite()) {
+                    return refuse("the given noise is not finite".to_owned());
+                }
+                (noise.dim(0)?, values)
+            }
+        };
+        if !(1..=MAX_PICTURES).contains(&count) {
+            return refuse(format!("{count} pictures at once; 1 to {MAX_PICTURES} are possible"));
+        }
+        Ok(Tensor::from_vec(values, (count, channels, h, w), &self.device)?)
+    }
+}
+
+/// Every entry of the first dimension `n` times in a row.
+fn repeat_each(tensor: &Tensor, n: usize) -> candle_core::Result<Tensor> {
+    let (entries, tokens, width) = tensor.dims3()?;
+    tensor
+        .unsqueeze(1)?
+        .broadcast_as((entries, n, tokens, width))?
+        .contiguous()?
+        .reshape((entries * n, tokens, width))
+}
+
+fn is_finite(tensor: &Tensor) -> candle_core::Result<bool> {
+    // A NaN or infinity anywhere makes the sum of squares one.
+    Ok(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?.is_finite())
+}
+
+/// 8-bit pictures from `[n, 3, H, W]` in `[0, 1]`.
+fn to_images(decoded: &Tensor) -> candle_core::Result<Vec<RgbImage>> {
+    let (n, _, h, w) = decoded.dims4()?;
+    let values = decoded.flatten_all()?.to_vec1::<f32>()?;
+    let area = h * w;
+    let picture = |i: usize| {
+        RgbImage::from_fn(w as u32, h as u32, |x, y| {
+            let pixel = y as usize * w + x as usize;
+            let byte = |c: usize| (255.0 * values[(i * 3 + c) * area + pixel]).round_ties_even() as u8;
+            image::Rgb([byte(0), byte(1), byte(2)])
+        })
+    };
+    Ok((0..n).map(picture).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_round_to_even_as_in_numpy() {
+        let values = [0.5 / 255.0, 1.5 / 255.0, 1.0];
+        let tensor = Tensor::new(&values.map(|v: f32| v), &Device::Cpu).unwrap().reshape((1, 3, 1, 1)).unwrap();
+        let byte = |v: f32| (255.0 * v).round_ties_even() as u8;
+        assert_eq!(to_images(&tensor).unwrap()[0].as_raw(), &values.map(byte));
+        assert_eq!([0.5f32, 1.5, 2.5].map(f32::round_ties_even), [0.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn embeddings_repeat_picture_by_picture() {
+        let t = Tensor::new(&[[[1f32]], [[2.0]]], &Device::Cpu).unwrap();
+        let r = repeat_each(&t, 3).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(r, [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+    }
+}
