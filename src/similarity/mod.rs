@@ -1,1 +1,21 @@
-//! (room to be furnished)
+//! How much a generated picture and a training picture agree, region by region.
+//!
+//! A picture and its matte become a foreground and a background picture ([`Prepared`]); two of them are
+//! compared by MS-SSIM ([`compare`]) in one of three named arithmetics; a whole gallery is searched
+//! exactly, without looking at most of its full-resolution pixels ([`Index`]); and the agreement of a
+//! shown pair becomes a map ([`local_map`]).
+
+mod composition;
+mod error;
+mod kernel;
+mod level;
+mod prepared;
+mod pyramid;
+mod resample;
+mod ssim;
+
+pub use error::SimilarityError;
+pub use prepared::{PairTerms, Prepared, compare, compare_terms};
+pub use resample::{
+    Filter, resize_gray, resize_lanczos_gray, resize_lanczos_rgb, resize_rgb, resize_rgba,
+};

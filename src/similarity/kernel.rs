@@ -1,0 +1,510 @@
+//! The inner loops of MS-SSIM: an 11-tap separable Gaussian over padded planes.
+//!
+//! All `unsafe` of the metric lives here, for two reasons only: the loops read unaligned groups of
+//! lanes through raw pointers (checked once per call by the `assert!`s at the top instead of eleven
+//! times per pixel group), and functions compiled for AVX2 or AVX-512 may be called only after the
+//! processor was asked for them.
+//!
+//! The loops are written over `[f32; N]`; inside a function with the right target features the
+//! compiler turns those into vector registers, so one body serves every processor.
+
+/// Taps of the Gaussian (σ = 1.5, torchmetrics' `2·trunc(3.5σ + 0.5) + 1`).
+pub(super) const TAPS: usize = 11;
+/// Pixels lost on each side by a valid convolution.
+pub(super) const MARGIN: usize = TAPS / 2;
+/// Row strides are multiples of this many floats.
+const ALIGN: usize = 16;
+
+/// Shape of a square plane before and after the convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grid {
+    /// Rows and columns going in.
+    pub input: usize,
+    /// Floats per row going in.
+    pub input_stride: usize,
+    /// Rows and columns coming out: `input − 10`.
+    pub output: usize,
+    /// Floats per row coming out.
+    pub output_stride: usize,
+}
+
+impl Grid {
+    /// For an input of `input` ≥ 11 rows.
+    pub fn new(input: usize) -> Self {
+        let output = input.saturating_sub(2 * MARGIN);
+        Self {
+            input,
+            input_stride: input.next_multiple_of(ALIGN),
+            output,
+            output_stride: output.next_multiple_of(ALIGN),
+        }
+    }
+
+    /// Floats of one input plane.
+    pub fn input_len(&self) -> usize {
+        self.input * self.input_stride
+    }
+
+    /// Floats of one output plane.
+    pub fn output_len(&self) -> usize {
+        self.output * self.output_stride
+    }
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub(super) struct Scratch {
+    row: Vec<f32>,
+    square: Vec<f32>,
+    ring: Vec<f32>,
+}
+
+impl Scratch {
+    fn fit(&mut self, grid: &Grid) {
+        let row = grid.input_stride + 2 * ALIGN;
+        let ring = 2 * TAPS * grid.output_stride;
+        if self.row.len() < row {
+            self.row.resize(row, 0.0);
+            self.square.resize(row, 0.0);
+        }
+        if self.ring.len() < ring {
+            self.ring.resize(ring, 0.0);
+        }
+    }
+}
+
+/// One plane of two pictures: centred values, local means of them, local variances.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'a> {
+    /// Centred values.
+    pub values: [&'a [f32]; 2],
+    /// Local means of the centred values.
+    pub means: [&'a [f32]; 2],
+    /// Local variances.
+    pub variances: [&'a [f32]; 2],
+    /// What was subtracted to centre.
+    pub offsets: [f32; 2],
+}
+
+/// The two stabilizing constants `(0.01 L)²` and `(0.03 L)²`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Constants {
+    pub c1: f32,
+    pub c2: f32,
+}
+
+/// Sum over the rows looked at so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Sum {
+    /// Over the whole plane.
+    Exact(f64),
+    /// Stopped early: the plane's sum cannot be more than this.
+    AtMost(f64),
+}
+
+/// Instruction set, chosen at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isa {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// The widest one this processor has.
+    pub fn detect() -> Self {
+        Self::available()[0]
+    }
+
+    /// All this processor has, widest first.
+    pub fn available() -> Vec<Self> {
+        let mut all = Vec::with_capacity(3);
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw")
+            {
+                all.push(Self::Avx512);
+            }
+            if avx2 {
+                all.push(Self::Avx2);
+            }
+        }
+        all.push(Self::Portable);
+        all
+    }
+}
+
+/// `mul_add` is one instruction here; elsewhere it would be a library call.
+const PORTABLE_FMA: bool = cfg!(target_arch = "aarch64");
+
+macro_rules! dispatch {
+    ($isa:expr, $body:ident<[$($konst:expr),*]>($($name:ident: $type:ty),*) -> $ret:ty) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        fn wide($($name: $type),*) -> $ret { $body::<16, true, $($konst),*>($($name),*) }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn middle($($name: $type),*) -> $ret { $body::<16, true, $($konst),*>($($name),*) }
+        match $isa {
+            // SAFETY: these variants come from `Isa::available` alone, which asked the processor.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { wide($($name),*) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { middle($($name),*) },
+            Isa::Portable => $body::<8, PORTABLE_FMA, $($konst),*>($($name),*),
+        }
+    }};
+}
+
+/// Local means and variances (not below 0) of one centred plane.
+pub(super) fn statistics(
+    isa: Isa,
+    grid: &Grid,
+    values: &[f32],
+    means: &mut [f32],
+    variances: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    dispatch!(isa, statistics_body<[]>(grid: &Grid, values: &[f32], means: &mut [f32],
+        variances: &mut [f32], scratch: &mut Scratch) -> ());
+}
+
+/// Sum over a plane of contrast·structure. Stops as soon as the sum is certain to stay below `least`.
+pub(super) fn contrast_sum(
+    isa: Isa,
+    grid: &Grid,
+    pair: &Pair<'_>,
+    constants: Constants,
+    least: f64,
+    scratch: &mut Scratch,
+) -> Sum {
+    let map = &mut [][..];
+    dispatch!(isa, compare_body<[false, false]>(grid: &Grid, pair: &Pair<'_>, constants: Constants,
+        least: f64, scratch: &mut Scratch, map: &mut [f32]) -> Sum)
+}
+
+/// As [`contrast_sum`], of luminance·contrast·structure.
+pub(super) fn full_sum(
+    isa: Isa,
+    grid: &Grid,
+    pair: &Pair<'_>,
+    constants: Constants,
+    least: f64,
+    scratch: &mut Scratch,
+) -> Sum {
+    let map = &mut [][..];
+    dispatch!(isa, compare_body<[true, false]>(grid: &Grid, pair: &Pair<'_>, constants: Constants,
+        least: f64, scratch: &mut Scratch, map: &mut [f32]) -> Sum)
+}
+
+/// Adds luminance·contrast·structure of every output pixel to `map` (`grid.output_len()` floats).
+pub(super) fn add_full_map(
+    isa: Isa,
+    grid: &Grid,
+    pair: &Pair<'_>,
+    constants: Constants,
+    map: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let least = f64::NEG_INFINITY;
+    dispatch!(isa, compare_body<[true, true]>(grid: &Grid, pair: &Pair<'_>, constants: Constants,
+        least: f64, scratch: &mut Scratch, map: &mut [f32]) -> Sum);
+}
+
+/// The symmetric half of the window, outermost first, normalised in f32 as torch does.
+fn window() -> [f32; MARGIN + 1] {
+    let all: [f32; TAPS] = std::array::from_fn(|i| {
+        let d = (i as f32 - MARGIN as f32) / 1.5;
+        (-(d * d) / 2.0).exp()
+    });
+    let sum: f32 = all.iter().sum();
+    std::array::from_fn(|i| all[i] / sum)
+}
+
+type Lanes<const N: usize> = [f32; N];
+
+/// # Safety
+/// `N` floats are readable from `from` on.
+#[inline(always)]
+unsafe fn load<const N: usize>(from: *const f32) -> Lanes<N> {
+    // SAFETY: by the caller; no alignment is asked for.
+    unsafe { from.cast::<Lanes<N>>().read_unaligned() }
+}
+
+/// # Safety
+/// `N` floats are writable from `to` on.
+#[inline(always)]
+unsafe fn store<const N: usize>(to: *mut f32, lanes: Lanes<N>) {
+    // SAFETY: by the caller; no alignment is asked for.
+    unsafe { to.cast::<Lanes<N>>().write_unaligned(lanes) }
+}
+
+#[inline(always)]
+fn map1<const N: usize>(a: Lanes<N>, f: impl Fn(f32) -> f32) -> Lanes<N> {
+    let mut out = a;
+    for o in &mut out {
+        *o = f(*o);
+    }
+    out
+}
+
+#[inline(always)]
+fn map2<const N: usize>(a: Lanes<N>, b: Lanes<N>, f: impl Fn(f32, f32) -> f32) -> Lanes<N> {
+    let mut out = a;
+    for (o, b) in out.iter_mut().zip(b) {
+        *o = f(*o, b);
+    }
+    out
+}
+
+#[inline(always)]
+fn fused<const N: usize, const FMA: bool>(a: Lanes<N>, weight: f32, c: Lanes<N>) -> Lanes<N> {
+    map2(a, c, |a, c| {
+        if FMA {
+            a.mul_add(weight, c)
+        } else {
+            a * weight + c
+        }
+    })
+}
+
+/// Weighted sum of eleven groups of lanes, the k-th read at `at(k)`; two chains hide the latency.
+///
+/// # Safety
+/// `N` floats are readable from every `at(k)` on.
+#[inline(always)]
+unsafe fn blur<const N: usize, const FMA: bool>(
+    w: &[f32; MARGIN + 1],
+    at: impl Fn(usize) -> *const f32,
+) -> Lanes<N> {
+    // SAFETY: by the caller.
+    let both = |k: usize| unsafe { map2(load::<N>(at(k)), load::<N>(at(TAPS - 1 - k)), |a, b| a + b) };
+    // SAFETY: by the caller.
+    let centre = unsafe { load::<N>(at(MARGIN)) };
+    let mut even = map1(both(0), |v| v * w[0]);
+    let mut odd = map1(centre, |v| v * w[MARGIN]);
+    odd = fused::<N, FMA>(both(1), w[1], odd);
+    even = fused::<N, FMA>(both(2), w[2], even);
+    odd = fused::<N, FMA>(both(3), w[3], odd);
+    even = fused::<N, FMA>(both(4), w[4], even);
+    map2(even, odd, |a, b| a + b)
+}
+
+#[inline(always)]
+fn statistics_body<const N: usize, const FMA: bool>(
+    grid: &Grid,
+    values: &[f32],
+    means: &mut [f32],
+    variances: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let w = window();
+    let (inner, outer) = (grid.input_stride, grid.output_stride);
+    scratch.fit(grid);
+    assert!(values.len() >= grid.input_len());
+    assert!(means.len() >= grid.output_len() && variances.len() >= grid.output_len());
+    assert!(scratch.row.len() >= inner + 2 * ALIGN && scratch.square.len() >= inner + 2 * ALIGN);
+    assert!(scratch.ring.len() >= 2 * TAPS * outer && outer <= inner);
+    assert!(inner % N == 0 && outer % N == 0);
+    let row = scratch.row.as_mut_ptr();
+    let square = scratch.square.as_mut_ptr();
+    let ring = scratch.ring.as_mut_ptr();
+    // SAFETY: `values` holds `input` rows of `inner` floats; `row` and `square` hold `inner + 32`, and
+    // the blur reads at most up to `outer + 10 + N ≤ inner + 26`; the ring holds 2·11 rows of `outer`;
+    // `means` and `variances` hold `output` rows of `outer`. Asserted above.
+    unsafe {
+        for r in 0..grid.input {
+            let x = values.as_ptr().add(r * inner);
+            for j in (0..inner).step_by(N) {
+                let v = load::<N>(x.add(j));
+                store(row.add(j), v);
+                store(square.add(j), map1(v, |v| v * v));
+            }
+            let first = ring.add((r % TAPS) * outer);
+            let second = ring.add((TAPS + r % TAPS) * outer);
+            for j in (0..outer).step_by(N) {
+                store(first.add(j), blur::<N, FMA>(&w, |k| row.add(j + k)));
+                store(second.add(j), blur::<N, FMA>(&w, |k| square.add(j + k)));
+            }
+            let Some(out) = (r + 1).checked_sub(TAPS) else { continue };
+            let rows: [usize; TAPS] = std::array::from_fn(|k| ((out + k) % TAPS) * outer);
+            let to_mean = means.as_mut_ptr().add(out * outer);
+            let to_variance = variances.as_mut_ptr().add(out * outer);
+            for j in (0..outer).step_by(N) {
+                let mean = blur::<N, FMA>(&w, |k| ring.add(rows[k] + j));
+                let power = blur::<N, FMA>(&w, |k| ring.add(TAPS * outer + rows[k] + j));
+                store(to_mean.add(j), mean);
+                let variance = map2(power, mean, |p, m| {
+                    let v = p - m * m;
+                    if v > 0.0 { v } else { 0.0 }
+                });
+                store(to_variance.add(j), variance);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn compare_body<const N: usize, const FMA: bool, const FULL: bool, const MAP: bool>(
+    grid: &Grid,
+    pair: &Pair<'_>,
+    constants: Constants,
+    least: f64,
+    scratch: &mut Scratch,
+    map: &mut [f32],
+) -> Sum {
+    let w = window();
+    let (inner, outer) = (grid.input_stride, grid.output_stride);
+    scratch.fit(grid);
+    assert!(pair.values.iter().all(|v| v.len() >= grid.input_len()));
+    assert!(pair.means.iter().all(|v| v.len() >= grid.output_len()));
+    assert!(pair.variances.iter().all(|v| v.len() >= grid.output_len()));
+    assert!(!MAP || map.len() >= grid.output_len());
+    assert!(scratch.row.len() >= inner + 2 * ALIGN);
+    assert!(scratch.ring.len() >= TAPS * outer && outer <= inner);
+    assert!(inner % N == 0 && outer % N == 0);
+    let Constants { c1, c2 } = constants;
+    let [offset_x, offset_y] = pair.offsets;
+    let row = scratch.row.as_mut_ptr();
+    let ring = scratch.ring.as_mut_ptr();
+    let mut total = 0f64;
+    // SAFETY: as in `statistics_body`: all lengths are asserted above.
+    unsafe {
+        for r in 0..grid.input {
+            let x = pair.values[0].as_ptr().add(r * inner);
+            let y = pair.values[1].as_ptr().add(r * inner);
+            for j in (0..inner).step_by(N) {
+                store(row.add(j), map2(load::<N>(x.add(j)), load::<N>(y.add(j)), |x, y| x * y));
+            }
+            let into = ring.add((r % TAPS) * outer);
+            for j in (0..outer).step_by(N) {
+                store(into.add(j), blur::<N, FMA>(&w, |k| row.add(j + k)));
+            }
+            let Some(out) = (r + 1).checked_sub(TAPS) else { continue };
+            let rows: [usize; TAPS] = std::array::from_fn(|k| ((out + k) % TAPS) * outer);
+            let at = out * outer;
+            let [mean_x, mean_y] = [pair.means[0].as_ptr().add(at), pair.means[1].as_ptr().add(at)];
+            let [var_x, var_y] = [pair.variances[0].as_ptr().add(at), pair.variances[1].as_ptr().add(at)];
+            let mut sums = [0f32; N];
+            for j in (0..outer).step_by(N) {
+                let product = blur::<N, FMA>(&w, |k| ring.add(rows[k] + j));
+                let (mx, my) = (load::<N>(mean_x.add(j)), load::<N>(mean_y.add(j)));
+                let (vx, vy) = (load::<N>(var_x.add(j)), load::<N>(var_y.add(j)));
+                let mut value = [0f32; N];
+                for i in 0..N {
+                    let covariance = product[i] - mx[i] * my[i];
+                    let mut top = covariance + covariance + c2;
+                    let mut bottom = vx[i] + vy[i] + c2;
+                    if FULL {
+                        let (x, y) = (mx[i] + offset_x, my[i] + offset_y);
+                        top *= 2.0 * x * y + c1;
+                        bottom *= x * x + y * y + c1;
+                    }
+                    let v = top / bottom;
+                    // By Cauchy–Schwarz at most 1; rounding may exceed it, and the bounds of the
+                    // search rely on it.
+                    value[i] = if v > 1.0 { 1.0 } else { v };
+                }
+                if MAP {
+                    let to = map.as_mut_ptr().add(at + j);
+                    store(to, map2(load::<N>(to), value, |a, b| a + b));
+                }
+                if j + N > grid.output {
+                    for (i, v) in value.iter_mut().enumerate() {
+                        *v = if j + i < grid.output { *v } else { 0.0 };
+                    }
+                }
+                sums = map2(sums, value, |a, b| a + b);
+            }
+            total += f64::from(sums.iter().sum::<f32>());
+            let rest = (grid.output - out - 1) * grid.output;
+            // The slack covers the f32 rounding of a row's sum.
+            let most = total + rest as f64 * 1.000_02;
+            if !MAP && most < least {
+                return Sum::AtMost(most);
+            }
+        }
+    }
+    Sum::Exact(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(n: usize, mut seed: u32) -> Vec<f32> {
+        let mut next = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / 16_777_216.0 - 0.5
+        };
+        (0..n).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn the_window_is_torchmetrics() {
+        let want = [0.001_028_38, 0.007_598_76, 0.036_000_77, 0.109_360_69, 0.213_005_54, 0.266_011_72];
+        for (w, want) in window().into_iter().zip(want) {
+            assert!((w - want).abs() < 1e-7);
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_agrees_with_a_plain_sum() {
+        let grid = Grid::new(43);
+        let x = noise(grid.input_len(), 1);
+        let w = window();
+        let weight = |k: usize| w[k.min(TAPS - 1 - k)];
+        for isa in Isa::available() {
+            let mut means = vec![0.0; grid.output_len()];
+            let mut variances = means.clone();
+            statistics(isa, &grid, &x, &mut means, &mut variances, &mut Scratch::default());
+            for (r, c) in [(0, 0), (5, 20), (32, 32)] {
+                let (mut mean, mut power) = (0f64, 0f64);
+                for i in 0..TAPS {
+                    for j in 0..TAPS {
+                        let v = f64::from(x[(r + i) * grid.input_stride + c + j]);
+                        let w = f64::from(weight(i) * weight(j));
+                        mean += w * v;
+                        power += w * v * v;
+                    }
+                }
+                let at = r * grid.output_stride + c;
+                assert!((f64::from(means[at]) - mean).abs() < 1e-6, "{isa:?}");
+                assert!((f64::from(variances[at]) - (power - mean * mean)).abs() < 1e-6, "{isa:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn stopping_early_never_underestimates() {
+        let grid = Grid::new(64);
+        let (x, y) = (noise(grid.input_len(), 3), noise(grid.input_len(), 4));
+        let isa = Isa::detect();
+        let mut scratch = Scratch::default();
+        let zero = vec![0.0; grid.output_len()];
+        let (mut m, mut v) = ([zero.clone(), zero.clone()], [zero.clone(), zero]);
+        for (i, plane) in [&x, &y].into_iter().enumerate() {
+            statistics(isa, &grid, plane, &mut m[i], &mut v[i], &mut scratch);
+        }
+        let pair = Pair {
+            values: [&x, &y],
+            means: [&m[0], &m[1]],
+            variances: [&v[0], &v[1]],
+            offsets: [0.5, 0.5],
+        };
+        let constants = Constants { c1: 1e-4, c2: 9e-4 };
+        let all = contrast_sum(isa, &grid, &pair, constants, f64::NEG_INFINITY, &mut scratch);
+        let Sum::Exact(sum) = all else { panic!("not stopped: {all:?}") };
+        match contrast_sum(isa, &grid, &pair, constants, 0.9 * 54.0 * 54.0, &mut scratch) {
+            Sum::AtMost(most) => assert!(most >= sum && most < 0.9 * 54.0 * 54.0),
+            Sum::Exact(_) => panic!("independent noise must stop early"),
+        }
+    }
+}
