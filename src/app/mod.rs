@@ -1,1 +1,32 @@
-//! (room to be furnished)
+//! The window. Panels read one [`State`] and ask for [`Action`]s; the engine is heard once a frame; no
+//! file, model or metric is touched on this thread.
+
+mod action;
+mod apply;
+mod command;
+mod context;
+mod controls;
+mod dialogs;
+mod events;
+mod history;
+mod keys;
+mod layout;
+mod marks;
+mod on_stage;
+mod paint;
+mod palette;
+mod panels;
+mod present;
+mod state;
+mod study_view;
+mod theme;
+mod thumbnails;
+mod window;
+
+pub use action::{Action, Pick};
+pub use command::{Chapter, Command};
+pub use layout::{Layout, Pane, default_layout, is_complete};
+pub use state::{Camera, Notice, OverlaySettings, Selection, State};
+pub use study_view::{Band, StudyView, Tally};
+pub use theme::Theme;
+pub use window::{App, AppOptions, native_options};

@@ -1,0 +1,74 @@
+//! What panels ask for. Panels only read the state; everything they want to change goes through here,
+//! so that a whole frame is drawn from one state.
+
+use super::{
+    command::Command,
+    state::{Camera, OverlaySettings, Palette},
+};
+use crate::{
+    render::Highlight,
+    study::{GenerationKey, Sampling, Thresholds, Verdict},
+};
+use std::path::PathBuf;
+
+/// How a click on a prompt changes the choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// This one alone.
+    Only,
+    /// This one more, or one less.
+    Toggle,
+    /// From the prompt looked at to this one.
+    Range,
+}
+
+/// A wish of a panel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A command.
+    Command(Command),
+    /// Open a study, checkpoint, gallery or prompt file.
+    Open(PathBuf),
+    /// Look at a prompt.
+    PickPrompt(u32, Pick),
+    /// Look at a picture.
+    PickGeneration(GenerationKey),
+    /// Compare with another training image of the list.
+    PickEvidence(usize),
+    /// Move the thresholds; changes with one gesture number are undone together.
+    SetThresholds(Thresholds, Option<u64>),
+    /// Change how the Stage draws.
+    SetOverlay(OverlaySettings),
+    /// Look elsewhere on the picture.
+    SetCamera(Camera),
+    /// Search the prompts.
+    Search(String),
+    /// Show a class or not.
+    ToggleClass(Verdict),
+    /// Write at the own prompt.
+    Draft(String),
+    /// Add the own prompt and look at it.
+    AddPrompt,
+    /// Write at the seeds.
+    Seeds(String),
+    /// Change how pictures are drawn.
+    SetSampling(Sampling),
+    /// Write at the path to open.
+    PathDraft(String),
+    /// Show or hide the path field.
+    ShowPath(bool),
+    /// Show or hide the run settings.
+    ShowRunSettings(bool),
+    /// Point at a picture.
+    Hover(Option<GenerationKey>),
+    /// Let a region stand out.
+    SetHighlight(Highlight),
+    /// Change what the palette holds, or close it.
+    SetPalette(Option<Palette>),
+    /// Show or hide the key sheet.
+    ShowKeys(bool),
+    /// Close the topmost thing that is open.
+    Escape,
+    /// Take a card away.
+    Dismiss(u64),
+}

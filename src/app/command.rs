@@ -1,0 +1,335 @@
+//! Every command without an argument, once: menu, palette, keys, key sheet and tests read this list.
+
+use crate::{render::Mode, study::Verdict};
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// File dialog for a folder.
+    OpenFolder,
+    /// File dialog for a file.
+    OpenFile,
+    /// Field to type a path into.
+    OpenPath,
+    /// Draw the chosen prompts.
+    Run,
+    /// Draw all prompts.
+    RunAll,
+    /// Stop running and waiting jobs.
+    Stop,
+    /// Show or hide seeds, steps, guidance, size.
+    RunSettings,
+    /// Look at the next prompt.
+    NextPrompt,
+    /// Look at the previous prompt.
+    PreviousPrompt,
+    /// Choose all prompts in the list.
+    SelectAllPrompts,
+    /// Look at the next seed.
+    NextSeed,
+    /// Look at the previous seed.
+    PreviousSeed,
+    /// Next training image.
+    NextEvidence,
+    /// Previous training image.
+    PreviousEvidence,
+    /// Show only this class, or stop doing so.
+    Filter(Verdict),
+    /// Show all classes.
+    ClearFilter,
+    /// Draw the Stage in this mode.
+    Show(Mode),
+    /// Training image past a line.
+    ToggleSplit,
+    /// Overlay controls on the Stage.
+    ToggleControls,
+    /// Closer.
+    ZoomIn,
+    /// Farther.
+    ZoomOut,
+    /// Whole picture.
+    ZoomFit,
+    /// Back to the study's thresholds.
+    ResetThresholds,
+    /// Undo.
+    Undo,
+    /// Redo.
+    Redo,
+    /// This list.
+    Palette,
+    /// The sheet of keys.
+    Keys,
+    /// Full-screen stage.
+    Present,
+    /// Dark or light.
+    ToggleTheme,
+    /// Larger type.
+    LargerType,
+    /// Smaller type.
+    SmallerType,
+    /// Panes where they were at first.
+    ResetLayout,
+    /// Take all cards away.
+    DismissNotices,
+    /// Leave.
+    Quit,
+}
+
+/// Chapters of the key sheet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chapter {
+    /// Opening and running.
+    Study,
+    /// Prompts, seeds, evidence.
+    Walk,
+    /// The Stage.
+    Stage,
+    /// The window.
+    Window,
+}
+
+impl Chapter {
+    /// All chapters.
+    pub const ALL: [Self; 4] = [Self::Study, Self::Walk, Self::Stage, Self::Window];
+
+    /// Heading on the key sheet.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Study => "Study",
+            Self::Walk => "Prompts and evidence",
+            Self::Stage => "Stage",
+            Self::Window => "Window",
+        }
+    }
+}
+
+impl Command {
+    /// All commands, in the order of the palette.
+    pub fn all() -> Vec<Self> {
+        use Command::*;
+        let mut all = vec![OpenFolder, OpenFile, OpenPath, Run, RunAll, Stop, RunSettings];
+        all.extend([
+            NextPrompt,
+            PreviousPrompt,
+            SelectAllPrompts,
+            NextSeed,
+            PreviousSeed,
+            NextEvidence,
+            PreviousEvidence,
+        ]);
+        all.extend(Verdict::ALL.map(Filter));
+        all.push(ClearFilter);
+        all.extend(Mode::ALL.map(Show));
+        all.extend([
+            ToggleSplit,
+            ToggleControls,
+            ZoomIn,
+            ZoomOut,
+            ZoomFit,
+            ResetThresholds,
+            Undo,
+            Redo,
+        ]);
+        all.extend([
+            Palette,
+            Keys,
+            Present,
+            ToggleTheme,
+            LargerType,
+            SmallerType,
+            ResetLayout,
+            DismissNotices,
+            Quit,
+        ]);
+        all
+    }
+
+    /// Its name, and what it does in a sentence.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OpenFolder => (
+                "Open folder…",
+                "A study, a checkpoint or a gallery of training images",
+            ),
+            Self::OpenFile => (
+                "Open file…",
+                "A list of prompts (CSV, JSONL or plain lines) or a study.toml",
+            ),
+            Self::OpenPath => ("Open by path…", "Type or paste the path of a folder or file"),
+            Self::Run => (
+                "Run",
+                "Draw the chosen prompts with the seeds of the run settings",
+            ),
+            Self::RunAll => ("Run all prompts", "Draw every prompt of the study"),
+            Self::Stop => ("Stop", "Stop running and waiting jobs; what is finished stays"),
+            Self::RunSettings => ("Run settings", "Seeds, steps, guidance, size"),
+            Self::NextPrompt => ("Next prompt", "Look at the next prompt of the list"),
+            Self::PreviousPrompt => ("Previous prompt", "Look at the previous prompt of the list"),
+            Self::SelectAllPrompts => (
+                "Select all prompts",
+                "Choose every prompt the filters let through",
+            ),
+            Self::NextSeed => ("Next seed", "Look at the next picture of this prompt"),
+            Self::PreviousSeed => ("Previous seed", "Look at the previous picture of this prompt"),
+            Self::NextEvidence => ("Next training image", "Compare with the next best training image"),
+            Self::PreviousEvidence => (
+                "Previous training image",
+                "Compare with the training image before",
+            ),
+            Self::Filter(Verdict::Verbatim) => ("Show VM only", "Foreground and background copied"),
+            Self::Filter(Verdict::ForegroundOnly) => ("Show FM only", "Foreground copied, background new"),
+            Self::Filter(Verdict::BackgroundOnly) => ("Show BM only", "Background copied, foreground new"),
+            Self::Filter(Verdict::NotMemorized) => ("Show NM only", "Neither region copied"),
+            Self::ClearFilter => ("Show all classes", "Take the class filter away"),
+            Self::Show(Mode::Plain) => ("Plain", "The generated picture alone"),
+            Self::Show(Mode::Heat) => ("Heat", "Similarity of foreground and background as heat maps"),
+            Self::Show(Mode::Isolate) => ("Isolate", "What is not copied goes grey and dark"),
+            Self::Show(Mode::Outline) => ("Outline", "A line around what is copied"),
+            Self::Show(Mode::Reveal) => (
+                "Reveal",
+                "The training image shows through where the match is strong",
+            ),
+            Self::Show(Mode::Difference) => ("Difference", "Signed difference in lightness"),
+            Self::Show(Mode::Blink) => ("Blink", "Generated picture and training image in turn"),
+            Self::ToggleSplit => ("Split", "Training image past a line that can be dragged"),
+            Self::ToggleControls => (
+                "Overlay controls",
+                "Opacity, threshold, softness and colours of the overlay",
+            ),
+            Self::ZoomIn => ("Zoom in", "Closer to the picture"),
+            Self::ZoomOut => ("Zoom out", "Away from the picture"),
+            Self::ZoomFit => ("Fit picture", "The whole picture in the canvas"),
+            Self::ResetThresholds => ("Reset thresholds", "Back to the thresholds of the study"),
+            Self::Undo => ("Undo", "Take back a change of thresholds or selection"),
+            Self::Redo => ("Redo", "Do again what was undone"),
+            Self::Palette => ("Commands…", "Find any command by name"),
+            Self::Keys => ("Keys", "All keys on one sheet"),
+            Self::Present => ("Present", "Full-screen stage with large type"),
+            Self::ToggleTheme => ("Dark or light", "Change the appearance"),
+            Self::LargerType => ("Larger type", "Make everything larger"),
+            Self::SmallerType => ("Smaller type", "Make everything smaller"),
+            Self::ResetLayout => ("Reset layout", "Panes where they were at first"),
+            Self::DismissNotices => ("Dismiss notices", "Take all notice cards away"),
+            Self::Quit => ("Quit", "Close the window"),
+        }
+    }
+
+    /// Its key, if it has one.
+    pub fn shortcut(self) -> Option<KeyboardShortcut> {
+        let plain = |key| Some(KeyboardShortcut::new(Modifiers::NONE, key));
+        let command = |key| Some(KeyboardShortcut::new(Modifiers::COMMAND, key));
+        let both = |key| Some(KeyboardShortcut::new(Modifiers::COMMAND | Modifiers::SHIFT, key));
+        match self {
+            Self::OpenFolder => command(Key::O),
+            Self::OpenPath => both(Key::O),
+            Self::Run => command(Key::Enter),
+            Self::RunAll => both(Key::Enter),
+            Self::Stop => command(Key::Period),
+            Self::RunSettings => command(Key::Comma),
+            Self::NextPrompt => plain(Key::J),
+            Self::PreviousPrompt => plain(Key::K),
+            Self::SelectAllPrompts => command(Key::A),
+            Self::NextSeed => plain(Key::CloseBracket),
+            Self::PreviousSeed => plain(Key::OpenBracket),
+            Self::NextEvidence => plain(Key::ArrowDown),
+            Self::PreviousEvidence => plain(Key::ArrowUp),
+            Self::Filter(Verdict::Verbatim) => plain(Key::Num1),
+            Self::Filter(Verdict::ForegroundOnly) => plain(Key::Num2),
+            Self::Filter(Verdict::BackgroundOnly) => plain(Key::Num3),
+            Self::Filter(Verdict::NotMemorized) => plain(Key::Num4),
+            Self::Show(Mode::Plain) => plain(Key::P),
+            Self::Show(Mode::Heat) => plain(Key::H),
+            Self::Show(Mode::Isolate) => plain(Key::I),
+            Self::Show(Mode::Outline) => plain(Key::O),
+            Self::Show(Mode::Reveal) => plain(Key::R),
+            Self::Show(Mode::Difference) => plain(Key::D),
+            Self::Show(Mode::Blink) => plain(Key::B),
+            Self::ToggleSplit => plain(Key::S),
+            Self::ToggleControls => plain(Key::C),
+            Self::ZoomIn => plain(Key::Plus),
+            Self::ZoomOut => plain(Key::Minus),
+            Self::ZoomFit => plain(Key::Num0),
+            Self::Undo => command(Key::Z),
+            Self::Redo => both(Key::Z),
+            Self::Palette => command(Key::K),
+            Self::Keys => plain(Key::F1),
+            Self::Present => plain(Key::F11),
+            Self::LargerType => command(Key::Plus),
+            Self::SmallerType => command(Key::Minus),
+            Self::Quit => command(Key::Q),
+            Self::OpenFile
+            | Self::ClearFilter
+            | Self::ResetThresholds
+            | Self::ToggleTheme
+            | Self::ResetLayout
+            | Self::DismissNotices => None,
+        }
+    }
+
+    /// Its key in words, as the platform writes it.
+    pub fn key_text(self) -> Option<String> {
+        self.shortcut().map(|s| key_text(&s))
+    }
+
+    /// Where the key sheet lists it.
+    pub fn chapter(self) -> Chapter {
+        match self {
+            Self::OpenFolder | Self::OpenFile | Self::OpenPath => Chapter::Study,
+            Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
+            Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
+            Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {
+                Chapter::Walk
+            }
+            Self::Filter(_) | Self::ClearFilter => Chapter::Walk,
+            Self::Show(_) | Self::ToggleSplit | Self::ToggleControls => Chapter::Stage,
+            Self::ZoomIn | Self::ZoomOut | Self::ZoomFit | Self::Present => Chapter::Stage,
+            _ => Chapter::Window,
+        }
+    }
+}
+
+/// A key in words: “Ctrl Shift O”.
+fn key_text(shortcut: &KeyboardShortcut) -> String {
+    let mut words = Vec::new();
+    if shortcut.modifiers.command {
+        words.push(if cfg!(target_os = "macos") { "Cmd" } else { "Ctrl" });
+    }
+    if shortcut.modifiers.shift {
+        words.push("Shift");
+    }
+    words.push(match shortcut.logical_key {
+        Key::ArrowDown => "Down",
+        Key::ArrowUp => "Up",
+        Key::Plus => "+",
+        Key::Minus => "-",
+        Key::OpenBracket => "[",
+        Key::CloseBracket => "]",
+        Key::Period => ".",
+        Key::Comma => ",",
+        key => key.name(),
+    });
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_key_means_two_things() {
+        let mut seen = HashSet::new();
+        for command in Command::all() {
+            if let Some(key) = command.key_text() {
+                assert!(seen.insert(key.clone()), "{command:?} shares {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_its_own_name() {
+        let names: HashSet<_> = Command::all().into_iter().map(|c| c.words().0).collect();
+        assert_eq!(names.len(), Command::all().len());
+    }
+}

@@ -1,0 +1,33 @@
+//! What a panel gets: the state to read, the actions to ask for, pictures to draw.
+
+use super::{
+    action::Action, command::Command, state::State, study_view::Tally, theme::Theme, thumbnails::Thumbnails,
+};
+
+/// Handed to every panel, every frame.
+pub struct Cx<'a> {
+    /// What is shown.
+    pub state: &'a State,
+    /// Colours.
+    pub theme: &'a Theme,
+    /// Small pictures.
+    pub thumbnails: &'a mut Thumbnails,
+    /// Wishes, carried out after the frame.
+    pub actions: &'a mut Vec<Action>,
+    /// Whether the overlay pipeline is there.
+    pub has_gpu: bool,
+    /// Pictures per class under the thresholds of this frame.
+    pub tally: Tally,
+}
+
+impl Cx<'_> {
+    /// Asks for something.
+    pub fn ask(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Asks for a command.
+    pub fn command(&mut self, command: Command) {
+        self.actions.push(Action::Command(command));
+    }
+}

@@ -1,0 +1,103 @@
+//! File dialogs, off the UI thread. The chosen path comes back over a channel.
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::{
+    future::Future,
+    path::PathBuf,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread,
+};
+
+/// Opens dialogs and collects what was chosen.
+pub struct Dialogs {
+    chosen: Sender<PathBuf>,
+    inbox: Receiver<PathBuf>,
+}
+
+/// What a dialog is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A folder.
+    Folder,
+    /// A file.
+    File,
+}
+
+impl Default for Dialogs {
+    fn default() -> Self {
+        let (chosen, inbox) = unbounded();
+        Self { chosen, inbox }
+    }
+}
+
+impl Dialogs {
+    /// Opens a dialog. Nothing comes of it when it is cancelled, or when this desktop cannot show one
+    /// (rfd cannot tell the two apart): the path field is there for that.
+    pub fn ask(&self, ctx: &egui::Context, wanted: Wanted) {
+        let dialog = rfd::AsyncFileDialog::new().set_title("Open in Pentimento");
+        let (chosen, ctx) = (self.chosen.clone(), ctx.clone());
+        let started = thread::Builder::new().name("file dialog".into()).spawn(move || {
+            let picked = match wanted {
+                Wanted::Folder => wait(dialog.pick_folder()),
+                Wanted::File => wait(dialog.pick_file()),
+            };
+            if let Some(handle) = picked {
+                chosen.send(handle.path().to_path_buf()).ok();
+                ctx.request_repaint();
+            }
+        });
+        if let Err(error) = started {
+            log::warn!("no file dialog: {error}");
+        }
+    }
+
+    /// Paths chosen since the last look.
+    pub fn chosen(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.inbox.try_iter()
+    }
+}
+
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future to its end on this thread.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_future_that_is_woken_later_is_waited_for() {
+        let (send, receive) = crossbeam_channel::bounded::<Waker>(1);
+        let mut polls = 0;
+        thread::spawn(move || receive.recv().unwrap().wake());
+        let value = wait(std::future::poll_fn(move |cx| {
+            polls += 1;
+            if polls == 1 {
+                send.send(cx.waker().clone()).unwrap();
+                Poll::Pending
+            } else {
+                Poll::Ready(7)
+            }
+        }));
+        assert_eq!(value, 7);
+    }
+}

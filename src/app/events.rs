@@ -1,0 +1,132 @@
+//! What the engine tells, taken into the state.
+
+use super::{
+    controls::seed_text,
+    state::{Camera, RunningJob, State},
+    thumbnails::Thumbnails,
+};
+use crate::{
+    engine::{Event, JobId},
+    study::{Generation, StudyOutline},
+};
+use std::sync::Arc;
+
+/// Takes in one event; `now` is the window's clock in seconds.
+pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context, event: Event, now: f64) {
+    match event {
+        Event::Queued(_) => {}
+        Event::Started(id) => {
+            if let Some(job) = job(state, id) {
+                job.started = true;
+            }
+        }
+        Event::Progress(id, progress) => {
+            if let Some(job) = job(state, id) {
+                job.started = true;
+                // Another kind of work has another rate.
+                if job
+                    .progress
+                    .is_none_or(|p| p.kind != progress.kind || progress.done < p.done)
+                {
+                    job.rate_from = None;
+                }
+                if job.rate_from.is_none() && progress.done > 0 {
+                    job.rate_from = Some((now, progress.done));
+                }
+                job.progress = Some(progress);
+                job.heard = now;
+            }
+        }
+        Event::Opened(outline) => opened(state, thumbnails, outline),
+        Event::GalleryReady => state.study.gallery_ready = true,
+        Event::Clusters(clusters) => state.study.set_clusters(clusters),
+        Event::Step(step) => {
+            let key = step.key;
+            state.study.step(step);
+            if follows(state, key.prompt) {
+                state.selection.seed = Some(key.seed);
+                state.selection.evidence = 0;
+            }
+        }
+        Event::Drawn(generation) | Event::Judged(generation) => finished(state, generation),
+        Event::Pair(pair) => {
+            // An answer to an older wish is of no use any more.
+            if state.asked == Some(pair.request) {
+                state.pair = Some(pair);
+            }
+        }
+        Event::Thumbnail(index, image) => thumbnails.insert_gallery(ctx, index, image),
+        Event::Notice(problem) => state.notice(problem, false),
+        Event::Finished(id) | Event::Cancelled(id) => ended(state, id),
+        Event::Failed(id, problem) => {
+            ended(state, id);
+            state.notice(problem, true);
+        }
+    }
+}
+
+fn job(state: &mut State, id: JobId) -> Option<&mut RunningJob> {
+    state.jobs.iter_mut().find(|j| j.id == id)
+}
+
+fn ended(state: &mut State, id: JobId) {
+    state.jobs.retain(|j| j.id != id);
+    if state.is_running() {
+        return;
+    }
+    state.study.stop_forming();
+    // A picture that was never finished leaves the selection with nothing to show.
+    if let Some(prompt) = state.selection.prompt
+        && state.current().is_none()
+    {
+        state.look_at_prompt(prompt);
+    }
+}
+
+/// Whether the Stage goes along with what is drawn of a prompt.
+fn follows(state: &State, prompt: u32) -> bool {
+    state.selection.prompt == Some(prompt) && !state.selection.pinned
+}
+
+fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutline>) {
+    thumbnails.clear();
+    state.history.clear();
+    state.selection = super::state::Selection::default();
+    state.pair = None;
+    state.asked = None;
+    state.hovered = None;
+    state.camera = Camera::default();
+    state.search.clear();
+    state.wanted.clear();
+    state.thresholds = outline.thresholds;
+    state.sampling = outline.sampling.clone();
+    state.seeds = seed_text(&outline.seeds);
+    if let Some(root) = outline.root.clone() {
+        state.remember(root);
+    }
+    state.study.open(outline);
+    if let Some(first) = state.study.prompts().first().map(|p| p.index) {
+        state.look_at_prompt(first);
+        state.selection.prompts.insert(first);
+    }
+}
+
+fn finished(state: &mut State, generation: Arc<Generation>) {
+    let key = generation.key;
+    state.study.insert(generation);
+    if state.selection.prompt == Some(key.prompt) {
+        // While results of an earlier session come in, the first one is shown; during a run, the newest.
+        let newest = state.is_running() && !state.selection.pinned;
+        if state.selection.seed.is_none() || newest {
+            state.selection.seed = Some(key.seed);
+            state.selection.evidence = 0;
+        }
+    } else if state.selection.prompt.is_none() {
+        state.look_at_prompt(key.prompt);
+        state.selection.prompts.insert(key.prompt);
+    }
+    if state.selection.key() == Some(key) {
+        // Its matte and matches may be new: ask for the pair again.
+        state.asked = None;
+    }
+}

@@ -1,0 +1,201 @@
+//! Which pictures are on the Stage, and the shader's parameters for them.
+
+use super::{
+    state::{OverlaySettings, State},
+    theme::Theme,
+};
+use crate::{
+    engine::{PairView, StepPreview},
+    render::{Mode, OverlayParams, Pictures, flags},
+    study::{Generation, GenerationKey},
+};
+use egui::{Rect, Vec2, vec2};
+use std::sync::Arc;
+
+/// What the Stage shows.
+#[derive(Clone, Debug)]
+pub enum OnStage {
+    /// Nothing to show.
+    Nothing,
+    /// A picture that forms.
+    Forming(StepPreview),
+    /// The small copy, while the full pair is on its way.
+    Small(Arc<Generation>),
+    /// The pair.
+    Pair(Arc<PairView>),
+}
+
+/// Tells two contents apart, so that pictures are uploaded once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fingerprint {
+    /// Nothing to show.
+    Nothing,
+    /// A step of a picture.
+    Forming(GenerationKey, usize),
+    /// A small copy.
+    Small(GenerationKey),
+    /// A pair, by its address: the window holds it as long as it is shown.
+    Pair(usize),
+}
+
+impl OnStage {
+    /// What the state asks for.
+    pub fn of(state: &State) -> Self {
+        if state.watching()
+            && let Some(step) = state.study.forming()
+        {
+            return Self::Forming(step.clone());
+        }
+        let Some(current) = state.current() else {
+            return Self::Nothing;
+        };
+        match &state.pair {
+            Some(pair) if pair.request.generation == current.key => Self::Pair(pair.clone()),
+            _ => Self::Small(current.clone()),
+        }
+    }
+
+    /// Tells it apart.
+    pub fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::Nothing => Fingerprint::Nothing,
+            Self::Forming(step) => Fingerprint::Forming(step.key, step.step),
+            Self::Small(generation) => Fingerprint::Small(generation.key),
+            Self::Pair(pair) => Fingerprint::Pair(Arc::as_ptr(pair) as usize),
+        }
+    }
+
+    /// What is uploaded.
+    pub fn pictures(&self) -> Pictures {
+        match self {
+            Self::Nothing => Pictures::default(),
+            Self::Forming(step) => Pictures {
+                generated: Some(step.preview.clone()),
+                ..Pictures::default()
+            },
+            Self::Small(generation) => Pictures {
+                generated: Some(generation.thumbnail.clone()),
+                ..Pictures::default()
+            },
+            Self::Pair(pair) => Pictures {
+                generated: Some(pair.generated.clone()),
+                training: pair.training.clone(),
+                similarity: pair.similarity.clone(),
+                matte: pair.matte.clone(),
+            },
+        }
+    }
+
+    /// Size of the shown picture in its own pixels, at least 1 × 1.
+    pub fn size(&self) -> Vec2 {
+        let of = |(w, h): (u32, u32), scale: f32| vec2(w.max(1) as f32, h.max(1) as f32) * scale;
+        match self {
+            Self::Nothing => vec2(1.0, 1.0),
+            Self::Forming(step) => of(step.preview.dimensions(), 8.0),
+            Self::Small(generation) => of(generation.thumbnail.dimensions(), 1.0),
+            Self::Pair(pair) => of(pair.generated.dimensions(), 1.0),
+        }
+    }
+
+    /// The pair, once it is there.
+    pub fn pair(&self) -> Option<&Arc<PairView>> {
+        match self {
+            Self::Pair(pair) => Some(pair),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a small picture that should look soft.
+    pub fn is_soft(&self) -> bool {
+        matches!(self, Self::Forming(_) | Self::Small(_))
+    }
+}
+
+/// Where and how the picture is drawn, in points.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    /// The canvas.
+    pub canvas: Rect,
+    /// The picture, possibly reaching past the canvas.
+    pub picture: Rect,
+    /// Points per picture pixel.
+    pub scale: f32,
+}
+
+impl Placement {
+    /// Fits a picture of `size` into the canvas, seen through the state's camera.
+    pub fn new(state: &State, canvas: Rect, size: Vec2, margin: f32) -> Self {
+        let room = (canvas.size() - Vec2::splat(2.0 * margin)).max(Vec2::splat(8.0));
+        let scale = (room / size).min_elem() * state.camera.zoom;
+        Self {
+            canvas,
+            picture: Rect::from_center_size(canvas.center() + state.camera.offset, size * scale),
+            scale,
+        }
+    }
+}
+
+/// Unit vector across the split line, towards the training side.
+pub fn split_normal(overlay: &OverlaySettings) -> Vec2 {
+    Vec2::angled(overlay.split_angle.to_radians())
+}
+
+/// The uniform block for one frame. `original` shows the picture without any overlay; `time` (seconds)
+/// drives the blinking.
+pub fn params(
+    state: &State,
+    theme: &Theme,
+    shown: &OnStage,
+    placement: &Placement,
+    pixels_per_point: f32,
+    original: bool,
+    time: f64,
+) -> OverlayParams {
+    let overlay = &state.overlay;
+    let mut bits = shown.pictures().flags();
+    let paired = shown.pair().is_some_and(|p| p.training.is_some());
+    if overlay.split && paired && !original {
+        bits |= flags::SPLIT;
+    }
+    if shown.is_soft() {
+        bits |= flags::FORMING;
+    }
+    let mode = match overlay.mode {
+        _ if original => Mode::Plain,
+        // Without a partner there is nothing to compare; the picture itself is better than a board.
+        Mode::Difference | Mode::Blink | Mode::Reveal if !paired => Mode::Plain,
+        mode => mode,
+    };
+    let zoom = placement.scale * pixels_per_point;
+    let normal = split_normal(overlay);
+    OverlayParams {
+        viewport: (placement.canvas.size() * pixels_per_point).into(),
+        image: shown.size().into(),
+        pan: ((placement.picture.min - placement.canvas.min) * pixels_per_point).into(),
+        zoom,
+        // Smooth up to six screen pixels each, then ever harder edges for reading single pixels.
+        crisp: 1.0 + (zoom - 6.0).max(0.0),
+        foreground_opacity: overlay.foreground,
+        background_opacity: overlay.background,
+        threshold: overlay.threshold,
+        softness: overlay.softness,
+        mode: mode as u32,
+        flags: bits,
+        foreground_ramp: overlay.foreground_ramp as u32,
+        background_ramp: overlay.background_ramp as u32,
+        split_normal: normal.into(),
+        split: overlay.split_at,
+        reveal: overlay.reveal,
+        gain: overlay.gain,
+        blink: if (time * f64::from(overlay.blink_hz)).fract() < 0.5 {
+            0.0
+        } else {
+            1.0
+        },
+        line_width: 2.0 * pixels_per_point,
+        highlight: state.highlight as u32,
+        backdrop: Theme::shader(theme.stage),
+        foreground_line: Theme::shader(theme.foreground()),
+        background_line: Theme::shader(theme.background()),
+    }
+}

@@ -1,0 +1,544 @@
+//! The Field: every picture as a mark at (background score, foreground score). The thresholds are lines
+//! that can be dragged; everything in the window follows in the same frame.
+
+use super::prompts::open_buttons;
+use crate::{
+    app::{
+        action::Action,
+        command::Command,
+        context::Cx,
+        controls::{self, score},
+        marks,
+        theme::UNIT,
+    },
+    study::{Generation, RegionScores, Thresholds, Verdict},
+};
+use egui::{
+    Align2, Color32, CornerRadius, CursorIcon, DragValue, Id, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui,
+    UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+};
+use egui_tiles::UiResponse;
+use std::sync::Arc;
+
+const LEFT: f32 = 34.0;
+const BELOW: f32 = 20.0;
+const HISTOGRAM: f32 = 24.0;
+const SIDE: f32 = 176.0;
+/// Room for pictures that lack a region, left of and below the axes.
+const GUTTER: f32 = 12.0;
+const BINS: usize = 48;
+
+/// What a drag has hold of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grab {
+    Foreground,
+    Background,
+    Both,
+}
+
+/// Draws the pane.
+pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
+    let judged = cx.tally.judged();
+    let note = match judged {
+        0 => String::new(),
+        n => format!("{n} pictures · drag the lines or their crossing"),
+    };
+    let header = controls::header(ui, cx.theme, "Field", &note);
+    if judged == 0 && cx.state.study.outline().is_none() {
+        let advice = "Every compared picture becomes a mark here.";
+        controls::empty(ui, cx, "No pictures yet", advice, open_buttons);
+        return controls::moved(&header);
+    }
+    let area = ui.available_rect_before_wrap();
+    let wide = area.width() > 480.0;
+    let side = if wide { SIDE } else { 0.0 };
+    let plot = Rect::from_min_max(
+        area.min + vec2(LEFT, HISTOGRAM),
+        area.max - vec2(side + HISTOGRAM + 3.0 * UNIT, BELOW),
+    );
+    if plot.width() < 60.0 || plot.height() < 40.0 {
+        return controls::moved(&header);
+    }
+    plot_ui(ui, cx, plot);
+    if wide {
+        let rect = Rect::from_min_max(pos2(area.right() - side, area.top()), area.max);
+        ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| legend(ui, cx));
+    }
+    controls::moved(&header)
+}
+
+/// From scores to the screen.
+#[derive(Clone, Copy)]
+struct Axes {
+    plot: Rect,
+    low: f32,
+}
+
+impl Axes {
+    fn x(&self, value: f32) -> f32 {
+        let share = (value - self.low) / (1.0 - self.low);
+        egui::remap(
+            share.clamp(0.0, 1.0),
+            0.0..=1.0,
+            self.plot.left() + GUTTER..=self.plot.right(),
+        )
+    }
+
+    fn y(&self, value: f32) -> f32 {
+        let share = (value - self.low) / (1.0 - self.low);
+        egui::remap(
+            share.clamp(0.0, 1.0),
+            0.0..=1.0,
+            self.plot.bottom() - GUTTER..=self.plot.top(),
+        )
+    }
+
+    fn place(&self, scores: &RegionScores) -> Pos2 {
+        let x = scores
+            .background
+            .map_or(self.plot.left() + GUTTER * 0.4, |b| self.x(b));
+        let y = scores
+            .foreground
+            .map_or(self.plot.bottom() - GUTTER * 0.4, |f| self.y(f));
+        pos2(x, y)
+    }
+
+    fn thresholds_at(&self, at: Pos2) -> Thresholds {
+        let value = |share: f32| (self.low + share.clamp(0.0, 1.0) * (1.0 - self.low)).clamp(0.0, 1.0);
+        let across = (at.x - self.plot.left() - GUTTER) / (self.plot.width() - GUTTER);
+        let up = (self.plot.bottom() - GUTTER - at.y) / (self.plot.height() - GUTTER);
+        // Hundredths, as the thresholds are written everywhere.
+        let round = |v: f32| (v * 100.0).round() / 100.0;
+        Thresholds {
+            foreground: round(value(up)),
+            background: round(value(across)),
+        }
+    }
+}
+
+fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
+    let state = cx.state;
+    let points: Vec<(Arc<Generation>, RegionScores)> = state
+        .study
+        .generations()
+        .filter_map(|g| Some((g.clone(), g.scores()?)))
+        .collect();
+    let lowest = points
+        .iter()
+        .flat_map(|(_, s)| [s.foreground, s.background])
+        .flatten()
+        .chain([state.thresholds.foreground, state.thresholds.background])
+        .fold(0.6_f32, f32::min);
+    let axes = Axes {
+        plot,
+        low: ((lowest - 0.02) * 10.0).floor().max(0.0) / 10.0,
+    };
+    let response = ui.allocate_rect(plot, Sense::click_and_drag());
+    response.widget_info(|| {
+        WidgetInfo::labeled(
+            egui::Role::Canvas,
+            true,
+            "Field: background score across, foreground score up",
+        )
+    });
+    let corner = pos2(
+        axes.x(state.thresholds.background),
+        axes.y(state.thresholds.foreground),
+    );
+    let grab = drag_thresholds(ui, cx, &response, &axes, corner);
+    ground(ui, cx, &axes, corner);
+    let wanted = state.wanted();
+    let radius = if points.len() > 600 { 2.8 } else { 4.0 };
+    let painter = ui.painter_at(plot.expand(6.0));
+    let mut nearest: Option<(f32, usize)> = None;
+    for (i, (generation, scores)) in points.iter().enumerate() {
+        let at = axes.place(scores);
+        let verdict = generation.verdict(&state.thresholds);
+        let mut color = cx.theme.verdict(verdict);
+        if !wanted.is_empty() && !verdict.is_some_and(|v| wanted.contains(&v)) {
+            color = color.gamma_multiply(0.18);
+        } else if Some(generation.key.prompt) != state.selection.prompt {
+            color = color.gamma_multiply(0.8);
+        }
+        painter.add(marks::shape(at, radius, verdict, color));
+        if let Some(pointer) = response.hover_pos() {
+            let distance = at.distance(pointer);
+            if distance < 9.0 && nearest.is_none_or(|(d, _)| distance < d) {
+                nearest = Some((distance, i));
+            }
+        }
+    }
+    histograms(ui, cx, &axes, &points);
+    lines(ui, cx, &axes, corner, grab, response.hover_pos());
+    if let Some(current) = state.current().and_then(|g| g.scores()) {
+        painter.circle_stroke(
+            axes.place(&current),
+            radius + 4.0,
+            Stroke::new(1.5, cx.theme.accent),
+        );
+    }
+    let hovered = nearest
+        .filter(|_| grab.is_none())
+        .map(|(_, i)| points[i].0.clone());
+    if let Some(generation) = &hovered {
+        let at = generation.scores().map_or(corner, |s| axes.place(&s));
+        painter.circle_stroke(at, radius + 3.0, Stroke::new(1.0, cx.theme.text));
+        if response.clicked() {
+            cx.ask(Action::PickGeneration(generation.key));
+        }
+    }
+    if hovered.as_ref().map(|g| g.key) != state.hovered {
+        cx.ask(Action::Hover(hovered.as_ref().map(|g| g.key)));
+    }
+    if let Some(generation) = hovered {
+        let picture = cx.thumbnails.generation(ui.ctx(), &generation);
+        let theme = cx.theme;
+        response.on_hover_ui_at_pointer(|ui| {
+            ui.set_max_width(220.0);
+            ui.horizontal(|ui| {
+                let (rect, _) = ui.allocate_exact_size(Vec2::splat(64.0), Sense::hover());
+                controls::thumbnail(ui.painter(), theme, rect, picture, 4);
+                ui.vertical(|ui| {
+                    ui.label(&generation.prompt);
+                    let scores = generation.scores().unwrap_or_default();
+                    let words = format!(
+                        "seed {} · F {} · B {}",
+                        generation.key.seed,
+                        score(scores.foreground),
+                        score(scores.background)
+                    );
+                    ui.label(RichText::new(words).small().color(theme.weak));
+                });
+            });
+        });
+    }
+}
+
+/// Which part of the thresholds is near a place.
+fn grab_at(at: Pos2, corner: Pos2, plot: Rect) -> Option<Grab> {
+    if !plot.expand(4.0).contains(at) {
+        None
+    } else if at.distance(corner) < 11.0 {
+        Some(Grab::Both)
+    } else if (at.y - corner.y).abs() < 4.0 {
+        Some(Grab::Foreground)
+    } else if (at.x - corner.x).abs() < 4.0 {
+        Some(Grab::Background)
+    } else {
+        None
+    }
+}
+
+fn drag_thresholds(
+    ui: &Ui,
+    cx: &mut Cx<'_>,
+    response: &egui::Response,
+    axes: &Axes,
+    corner: Pos2,
+) -> Option<Grab> {
+    let memory = Id::unique("field grab");
+    if response.drag_started() {
+        let from = ui.input(|i| i.pointer.press_origin());
+        let grab = from.and_then(|from| grab_at(from, corner, axes.plot));
+        ui.data_mut(|d| d.insert_temp(memory, grab));
+    }
+    let hover = response.hover_pos().and_then(|at| grab_at(at, corner, axes.plot));
+    if response.double_clicked() && hover == Some(Grab::Both) {
+        cx.command(Command::ResetThresholds);
+        return hover;
+    }
+    let held = if response.dragged() {
+        ui.data(|d| d.get_temp::<Option<Grab>>(memory)).flatten()
+    } else {
+        None
+    };
+    if let (Some(grab), Some(pointer)) = (held, response.interact_pointer_pos()) {
+        let to = axes.thresholds_at(pointer);
+        let mut thresholds = cx.state.thresholds;
+        if grab != Grab::Background {
+            thresholds.foreground = to.foreground;
+        }
+        if grab != Grab::Foreground {
+            thresholds.background = to.background;
+        }
+        if thresholds != cx.state.thresholds {
+            cx.ask(Action::SetThresholds(thresholds, gesture(ui)));
+        }
+    }
+    let grab = held.or(hover);
+    if let Some(grab) = grab {
+        ui.ctx().set_cursor_icon(match grab {
+            Grab::Both => CursorIcon::Move,
+            Grab::Foreground => CursorIcon::ResizeVertical,
+            Grab::Background => CursorIcon::ResizeHorizontal,
+        });
+    }
+    grab
+}
+
+/// A number that all frames of one drag share.
+fn gesture(ui: &Ui) -> Option<u64> {
+    ui.input(|i| i.pointer.press_start_time()).map(f64::to_bits)
+}
+
+/// Quadrants, their names and counts, axes.
+fn ground(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2) {
+    let theme = cx.theme;
+    let plot = axes.plot;
+    let painter = ui.painter();
+    painter.rect_filled(
+        plot,
+        CornerRadius::same(4),
+        theme.stage.gamma_multiply(if theme.dark { 1.0 } else { 0.45 }),
+    );
+    for (verdict, rect, anchor) in [
+        (
+            Verdict::Verbatim,
+            Rect::from_two_pos(plot.right_top(), corner),
+            Align2::RIGHT_TOP,
+        ),
+        (
+            Verdict::ForegroundOnly,
+            Rect::from_two_pos(plot.left_top(), corner),
+            Align2::LEFT_TOP,
+        ),
+        (
+            Verdict::BackgroundOnly,
+            Rect::from_two_pos(plot.right_bottom(), corner),
+            Align2::RIGHT_BOTTOM,
+        ),
+        (
+            Verdict::NotMemorized,
+            Rect::from_two_pos(plot.left_bottom(), corner),
+            Align2::LEFT_BOTTOM,
+        ),
+    ] {
+        let color = theme.verdict(Some(verdict));
+        if verdict != Verdict::NotMemorized {
+            painter.rect_filled(rect, 0, color.gamma_multiply(0.07));
+        }
+        let at = anchor.pos_in_rect(&plot.shrink2(vec2(6.0, 4.0)));
+        let words = format!("{} {}", verdict.letters(), cx.tally.of(verdict));
+        painter.text(at, anchor, words, controls::small(), color);
+    }
+    let steps = ((1.0 - axes.low) * 10.0).round() as usize;
+    for i in 0..=steps {
+        let value = axes.low + 0.1 * i as f32;
+        if steps > 6 && i % 2 == 1 {
+            continue;
+        }
+        let text = format!("{value:.1}");
+        painter.text(
+            pos2(axes.x(value), plot.bottom() + 3.0),
+            Align2::CENTER_TOP,
+            &text,
+            controls::small(),
+            theme.faint,
+        );
+        if plot.height() > 90.0 || i % 4 == 0 {
+            painter.text(
+                pos2(plot.left() - 4.0, axes.y(value)),
+                Align2::RIGHT_CENTER,
+                &text,
+                controls::small(),
+                theme.faint,
+            );
+        }
+    }
+    let name = painter.layout_no_wrap("foreground".to_owned(), controls::small(), theme.weak);
+    let at = pos2(plot.left() - LEFT, plot.center().y + name.size().x * 0.5);
+    painter.add(egui::epaint::TextShape::new(at, name, theme.weak).with_angle(-std::f32::consts::FRAC_PI_2));
+    painter.text(
+        pos2(plot.right() + 4.0, plot.bottom() + 3.0),
+        Align2::LEFT_TOP,
+        "background",
+        controls::small(),
+        theme.weak,
+    );
+}
+
+fn lines(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2, grab: Option<Grab>, pointer: Option<Pos2>) {
+    let theme = cx.theme;
+    let plot = axes.plot;
+    let painter = ui.painter();
+    let ink = |active: bool| if active { theme.accent } else { theme.text };
+    let horizontal = matches!(grab, Some(Grab::Foreground | Grab::Both));
+    let vertical = matches!(grab, Some(Grab::Background | Grab::Both));
+    let dashed = |from: Pos2, to: Pos2, active: bool| {
+        painter.extend(Shape::dashed_line(
+            &[from, to],
+            Stroke::new(1.0, ink(active)),
+            4.0,
+            3.0,
+        ));
+    };
+    dashed(
+        pos2(plot.left(), corner.y),
+        pos2(plot.right(), corner.y),
+        horizontal,
+    );
+    dashed(
+        pos2(corner.x, plot.top()),
+        pos2(corner.x, plot.bottom()),
+        vertical,
+    );
+    let both = grab == Some(Grab::Both);
+    painter.circle(
+        corner,
+        if both { 6.5 } else { 5.5 },
+        theme.pane,
+        Stroke::new(1.6, ink(both)),
+    );
+    // The number beside the line it belongs to, while it is pointed at or moved.
+    if pointer.is_some() || grab.is_some() {
+        let thresholds = cx.state.thresholds;
+        let plate = |at: Pos2, anchor: Align2, value: f32| {
+            controls::caption(painter, at, anchor, &format!("{value:.2}"), 80.0);
+        };
+        if horizontal {
+            plate(
+                pos2(plot.right() - 4.0, corner.y),
+                Align2::RIGHT_CENTER,
+                thresholds.foreground,
+            );
+        }
+        if vertical {
+            plate(
+                pos2(corner.x, plot.bottom() - 2.0),
+                Align2::CENTER_BOTTOM,
+                thresholds.background,
+            );
+        }
+    }
+}
+
+fn histograms(ui: &Ui, cx: &Cx<'_>, axes: &Axes, points: &[(Arc<Generation>, RegionScores)]) {
+    let (mut across, mut up) = ([0_u32; BINS], [0_u32; BINS]);
+    let bin = |v: f32| (((v - axes.low) / (1.0 - axes.low) * BINS as f32) as usize).min(BINS - 1);
+    for (_, scores) in points {
+        if let Some(b) = scores.background {
+            across[bin(b)] += 1;
+        }
+        if let Some(f) = scores.foreground {
+            up[bin(f)] += 1;
+        }
+    }
+    let theme = cx.theme;
+    let plot = axes.plot;
+    let painter = ui.painter();
+    let middle = |i: usize| axes.low + (1.0 - axes.low) * (i as f32 + 0.5) / BINS as f32;
+    let edge = |i: usize| axes.low + (1.0 - axes.low) * i as f32 / BINS as f32;
+    let color = |copied: bool, ink: Color32| {
+        if copied {
+            ink.gamma_multiply(0.8)
+        } else {
+            theme.faint.gamma_multiply(0.55)
+        }
+    };
+    let most = across.iter().copied().max().unwrap_or(0).max(1) as f32;
+    for (i, &count) in across.iter().enumerate().filter(|(_, c)| **c > 0) {
+        let height = (HISTOGRAM - 8.0) * count as f32 / most;
+        let bottom = plot.top() - 4.0;
+        let rect = Rect::from_min_max(
+            pos2(axes.x(edge(i)), bottom - height),
+            pos2(axes.x(edge(i + 1)) - 1.0, bottom),
+        );
+        painter.rect_filled(
+            rect,
+            1.0,
+            color(middle(i) >= cx.state.thresholds.background, theme.background()),
+        );
+    }
+    let most = up.iter().copied().max().unwrap_or(0).max(1) as f32;
+    for (i, &count) in up.iter().enumerate().filter(|(_, c)| **c > 0) {
+        let width = (HISTOGRAM - 8.0) * count as f32 / most;
+        let left = plot.right() + 4.0;
+        let rect = Rect::from_min_max(
+            pos2(left, axes.y(edge(i + 1)) + 0.5),
+            pos2(left + width, axes.y(edge(i)) - 0.5),
+        );
+        painter.rect_filled(
+            rect,
+            1.0,
+            color(middle(i) >= cx.state.thresholds.foreground, theme.foreground()),
+        );
+    }
+}
+
+/// Thresholds as numbers, and what the marks mean.
+fn legend(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let theme = cx.theme;
+    ui.spacing_mut().item_spacing.y = 0.5 * UNIT;
+    let mut thresholds = cx.state.thresholds;
+    let number = |ui: &mut Ui, name: &str, value: &mut f32| {
+        ui.horizontal(|ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(108.0, 5.5 * UNIT), Sense::hover());
+            controls::line(
+                ui.painter(),
+                rect.left_center(),
+                name,
+                controls::small(),
+                theme.weak,
+                rect.width(),
+            );
+            let field = DragValue::new(value)
+                .range(0.0..=1.0)
+                .speed(0.002)
+                .fixed_decimals(2);
+            let response = ui.add_sized(vec2(56.0, 5.5 * UNIT), field);
+            response.widget_info(|| WidgetInfo::labeled(egui::Role::SpinButton, true, name));
+        });
+    };
+    number(ui, "Foreground from", &mut thresholds.foreground);
+    number(ui, "Background from", &mut thresholds.background);
+    if thresholds != cx.state.thresholds {
+        let gesture = gesture(ui);
+        cx.ask(Action::SetThresholds(thresholds, gesture));
+    }
+    ui.add_space(UNIT);
+    let total = cx.tally.judged().max(1) as f32;
+    for verdict in Verdict::ALL {
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 5.0 * UNIT), Sense::hover());
+        if rect.bottom() > ui.max_rect().bottom() {
+            break;
+        }
+        let count = cx.tally.of(verdict);
+        let words = format!("{} {count}: {}", verdict.letters(), verdict.meaning());
+        response.widget_info(|| WidgetInfo::labeled(egui::Role::Label, true, &words));
+        let painter = ui.painter();
+        marks::mark(
+            painter,
+            theme,
+            pos2(rect.left() + 5.0, rect.center().y),
+            4.5,
+            Some(verdict),
+        );
+        let short = match verdict {
+            Verdict::Verbatim => "both copied",
+            Verdict::ForegroundOnly => "foreground only",
+            Verdict::BackgroundOnly => "background only",
+            Verdict::NotMemorized => "neither",
+        };
+        controls::line(
+            painter,
+            rect.left_center() + vec2(4.0 * UNIT, 0.0),
+            short,
+            controls::small(),
+            theme.weak,
+            100.0,
+        );
+        let percent = format!("{:.0} %", count as f32 / total * 100.0);
+        painter.text(
+            rect.right_center() - vec2(2.0, 0.0),
+            Align2::RIGHT_CENTER,
+            percent,
+            controls::small(),
+            theme.text,
+        );
+        response.on_hover_text(verdict.meaning());
+    }
+    if cx.tally.open > 0 {
+        let words = format!("{} not compared yet", cx.tally.open);
+        ui.label(RichText::new(words).small().color(theme.faint));
+    }
+}

@@ -1,0 +1,33 @@
+//! The panes' contents, one file each. A panel reads the state and asks for actions; it changes nothing.
+
+pub mod bar;
+mod evidence;
+mod field;
+pub mod log;
+mod prompts;
+mod run_settings;
+mod signal;
+mod stage;
+mod stage_canvas;
+mod stage_tools;
+mod strip;
+mod verdict;
+
+pub use stage::{canvas as stage_canvas, picture_on_stage};
+
+use super::{context::Cx, layout::Pane};
+use egui::Ui;
+use egui_tiles::UiResponse;
+
+/// Draws a pane.
+pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
+    match pane {
+        Pane::Prompts => prompts::ui(ui, cx),
+        Pane::Stage => stage::ui(ui, cx),
+        Pane::Strip => strip::ui(ui, cx),
+        Pane::Evidence => evidence::ui(ui, cx),
+        Pane::Verdict => verdict::ui(ui, cx),
+        Pane::Field => field::ui(ui, cx),
+        Pane::Log => log::ui(ui, cx),
+    }
+}

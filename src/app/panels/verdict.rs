@@ -1,0 +1,125 @@
+//! The class of the picture looked at, and why.
+
+use super::signal;
+use crate::{
+    app::{
+        context::Cx,
+        controls::{self, score},
+        marks,
+        theme::{self, UNIT},
+    },
+    study::{Generation, Thresholds, Verdict},
+};
+use egui::{FontId, Rect, RichText, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui_tiles::UiResponse;
+
+/// Draws the pane.
+pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
+    let arithmetic = cx.state.study.outline().map_or("", |o| o.arithmetic.name());
+    let note = if arithmetic.is_empty() {
+        String::new()
+    } else {
+        format!("{arithmetic} arithmetic")
+    };
+    let header = controls::header(ui, cx.theme, "Verdict", &note);
+    let current = cx.state.current().cloned();
+    let verdict = current.as_ref().and_then(|g| g.verdict(&cx.state.thresholds));
+    match (&current, verdict) {
+        (Some(generation), Some(verdict)) => statement(ui, cx, generation, verdict),
+        _ => {
+            let text = if cx.state.watching() {
+                "Forming. The verdict follows when the picture is drawn and compared."
+            } else if current.is_some() {
+                "Drawn, not compared yet."
+            } else {
+                "Choose a picture to see what was copied, and from where."
+            };
+            ui.label(RichText::new(text).color(cx.theme.weak));
+        }
+    }
+    signal::ui(ui, cx);
+    controls::moved(&header)
+}
+
+fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict) {
+    let theme = cx.theme;
+    let color = theme.verdict(Some(verdict));
+    let thresholds = &cx.state.thresholds;
+    let why = why(generation, thresholds);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 11.0 * UNIT), Sense::hover());
+    let words = format!("{}: {}. {why}", verdict.letters(), verdict.meaning());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Status, true, &words));
+    marks::mark(
+        ui.painter(),
+        theme,
+        pos2(rect.left() + 10.0, rect.center().y),
+        9.0,
+        Some(verdict),
+    );
+    let letters = ui.painter().text(
+        pos2(rect.left() + 28.0, rect.center().y),
+        egui::Align2::LEFT_CENTER,
+        verdict.letters(),
+        FontId::proportional(theme::LARGE),
+        color,
+    );
+    let left = letters.right() + 3.0 * UNIT;
+    let text = Rect::from_min_max(pos2(left, rect.top()), rect.max);
+    let painter = ui.painter();
+    let at = |y: f32| pos2(text.left(), text.center().y + y);
+    controls::line(
+        painter,
+        at(-9.0),
+        verdict.meaning(),
+        controls::body(),
+        theme.text,
+        text.width(),
+    );
+    controls::line(
+        painter,
+        at(9.0),
+        &why,
+        controls::small(),
+        theme.weak,
+        text.width(),
+    );
+    let mut remarks = Vec::new();
+    if let Some(scores) = generation.scores() {
+        if scores.foreground.is_none() {
+            remarks.push("no foreground to compare".to_owned());
+        }
+        if scores.background.is_none() {
+            remarks.push("no background to compare".to_owned());
+        }
+        if let Some(average) = scores.average() {
+            remarks.push(format!("average {average:.3}"));
+        }
+    }
+    if let Some(confidence) = generation.confidence {
+        remarks.push(format!("foreground found with {confidence:.2}"));
+    }
+    if let Some(cluster) = generation
+        .matches
+        .first()
+        .and_then(|m| cx.state.study.cluster_of(m.gallery))
+    {
+        remarks.push(format!("{} training images of its kind", cluster.members.len()));
+    }
+    ui.label(RichText::new(remarks.join(" · ")).small().color(theme.faint));
+}
+
+/// The comparison that decides, in signs.
+fn why(generation: &Generation, thresholds: &Thresholds) -> String {
+    let side = |letter: &str, value: Option<f32>, threshold: f32| match value {
+        Some(v) if v >= threshold => format!("{letter} {v:.3} ≥ {threshold:.2}"),
+        Some(v) => format!("{letter} {v:.3} < {threshold:.2}"),
+        None => format!("{letter} {}", score(None)),
+    };
+    generation.scores().map_or_else(String::new, |s| {
+        format!(
+            "{} · {}",
+            side("F", s.foreground, thresholds.foreground),
+            side("B", s.background, thresholds.background)
+        )
+    })
+}

@@ -1,0 +1,328 @@
+//! What the window shows right now: selection, camera, overlay, filters. Verdicts are never in here:
+//! they always follow from scores and the thresholds.
+
+use super::{history::History, study_view::StudyView};
+use crate::{
+    engine::{CancelToken, Job, JobId, PairRequest, PairView, Progress},
+    render::{Highlight, Mode, Ramp},
+    study::{Generation, GenerationKey, Problem, Sampling, Thresholds, Verdict},
+};
+use egui::Vec2;
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+/// Everything the panels read.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The open study.
+    pub study: StudyView,
+    /// What is chosen.
+    pub selection: Selection,
+    /// What counts as memorized.
+    pub thresholds: Thresholds,
+    /// How the Stage draws.
+    pub overlay: OverlaySettings,
+    /// Where the Stage looks.
+    pub camera: Camera,
+    /// Text of the prompt search.
+    pub search: String,
+    /// Classes shown; all of them when empty.
+    pub wanted: BTreeSet<Verdict>,
+    /// A prompt being written.
+    pub draft: String,
+    /// Path being written into the Open field.
+    pub path_draft: String,
+    /// Seeds of the next run, as written.
+    pub seeds: String,
+    /// Parameters of the next run.
+    pub sampling: Sampling,
+    /// Jobs handed in and not ended yet, oldest first.
+    pub jobs: Vec<RunningJob>,
+    /// Troubles told, newest last.
+    pub notices: Vec<Notice>,
+    /// Number of the next notice.
+    pub next_notice: u64,
+    /// What can be undone.
+    pub history: History,
+    /// The pair on the Stage, once loaded.
+    pub pair: Option<Arc<PairView>>,
+    /// The pair that was asked for last.
+    pub asked: Option<PairRequest>,
+    /// The generation under the pointer in the Field or the Strip.
+    pub hovered: Option<GenerationKey>,
+    /// Region that stands out while its score is pointed at.
+    pub highlight: Highlight,
+    /// What is open on top of the panes.
+    pub open: Open,
+    /// Folders opened lately, newest first.
+    pub recent: Vec<PathBuf>,
+    /// Words about the arithmetic device, for the bar.
+    pub device: String,
+}
+
+/// What is open on top of the panes.
+#[derive(Debug, Default)]
+pub struct Open {
+    /// The command palette, with what was typed into it and the chosen row.
+    pub palette: Option<Palette>,
+    /// The sheet of keys.
+    pub keys: bool,
+    /// The field for a path.
+    pub path: bool,
+    /// Seeds, steps, guidance, size.
+    pub run_settings: bool,
+    /// Full-screen stage.
+    pub present: bool,
+    /// The overlay controls on the Stage.
+    pub controls: bool,
+}
+
+/// State of the command palette.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Palette {
+    /// What was typed.
+    pub query: String,
+    /// Chosen row.
+    pub row: usize,
+}
+
+/// What is chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The prompt looked at.
+    pub prompt: Option<u32>,
+    /// Prompts chosen for a run; holds `prompt` too.
+    pub prompts: BTreeSet<u32>,
+    /// The seed looked at.
+    pub seed: Option<u64>,
+    /// Whether the user chose the seed: then no finished picture takes its place.
+    pub pinned: bool,
+    /// Position in the evidence list.
+    pub evidence: usize,
+}
+
+impl Selection {
+    /// The generation looked at.
+    pub fn key(&self) -> Option<GenerationKey> {
+        Some(GenerationKey {
+            prompt: self.prompt?,
+            seed: self.seed?,
+        })
+    }
+}
+
+/// How the Stage draws.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct OverlaySettings {
+    /// The mode.
+    pub mode: Mode,
+    /// Past a line the training image is drawn.
+    pub split: bool,
+    /// Where the line stands, `0..=1`.
+    pub split_at: f32,
+    /// Angle of the line, degrees, 0 is upright.
+    pub split_angle: f32,
+    /// Opacity of the foreground map, `0..=1`.
+    pub foreground: f32,
+    /// Opacity of the background map, `0..=1`.
+    pub background: f32,
+    /// Local similarity that counts half, `0..=1`.
+    pub threshold: f32,
+    /// Width of the step around the threshold, `0..=1`.
+    pub softness: f32,
+    /// Ramp of the foreground.
+    pub foreground_ramp: Ramp,
+    /// Ramp of the background.
+    pub background_ramp: Ramp,
+    /// How far the training image shows through, `0..=1`.
+    pub reveal: f32,
+    /// Factor on differences, `1..=8`.
+    pub gain: f32,
+    /// Blinks per second, `1..=5`.
+    pub blink_hz: f32,
+}
+
+impl Default for OverlaySettings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Heat,
+            split: true,
+            split_at: 0.62,
+            split_angle: 0.0,
+            foreground: 0.72,
+            background: 0.6,
+            threshold: 0.5,
+            softness: 0.15,
+            foreground_ramp: Ramp::Magma,
+            background_ramp: Ramp::Viridis,
+            reveal: 1.0,
+            gain: 2.0,
+            blink_hz: 2.0,
+        }
+    }
+}
+
+impl OverlaySettings {
+    /// The same with every number inside its range; for settings read from disk.
+    #[must_use]
+    pub fn clamped(mut self) -> Self {
+        let unit = |v: f32, or: f32| if v.is_finite() { v.clamp(0.0, 1.0) } else { or };
+        let d = Self::default();
+        self.split_at = unit(self.split_at, d.split_at);
+        self.foreground = unit(self.foreground, d.foreground);
+        self.background = unit(self.background, d.background);
+        self.threshold = unit(self.threshold, d.threshold);
+        self.softness = unit(self.softness, d.softness);
+        self.reveal = unit(self.reveal, d.reveal);
+        let within =
+            |v: f32, low: f32, high: f32, or: f32| if v.is_finite() { v.clamp(low, high) } else { or };
+        self.split_angle = within(self.split_angle, -90.0, 90.0, 0.0);
+        self.gain = within(self.gain, 1.0, 8.0, d.gain);
+        self.blink_hz = within(self.blink_hz, 1.0, 5.0, d.blink_hz);
+        self
+    }
+}
+
+/// Where the Stage looks: relative to the picture fitted into the canvas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Camera {
+    /// 1 fits the picture.
+    pub zoom: f32,
+    /// Shift of the picture's centre from the canvas' centre, in points.
+    pub offset: Vec2,
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Self {
+            zoom: 1.0,
+            offset: Vec2::ZERO,
+        }
+    }
+}
+
+impl Camera {
+    /// Zooms by `factor`, keeping the place at `anchor` (from the canvas' centre, points) where it is.
+    pub fn zoom_about(&mut self, factor: f32, anchor: Vec2) {
+        let zoom = (self.zoom * factor).clamp(0.25, 64.0);
+        let factor = zoom / self.zoom;
+        self.offset = anchor + (self.offset - anchor) * factor;
+        self.zoom = zoom;
+    }
+}
+
+/// A job that was handed in.
+#[derive(Debug)]
+pub struct RunningJob {
+    /// Its number.
+    pub id: JobId,
+    /// Stops it.
+    pub cancel: CancelToken,
+    /// Whether it draws pictures (and is shown as a run).
+    pub draws: bool,
+    /// Whether it began.
+    pub started: bool,
+    /// How far it is.
+    pub progress: Option<Progress>,
+    /// Seconds of the window's clock at which `progress.done` was first seen above 0, with that number:
+    /// the rate is counted from there.
+    pub rate_from: Option<(f64, usize)>,
+    /// Seconds of the window's clock of the last progress.
+    pub heard: f64,
+}
+
+impl RunningJob {
+    /// A job just handed in.
+    pub fn new(id: JobId, cancel: CancelToken, job: &Job) -> Self {
+        Self {
+            id,
+            cancel,
+            draws: matches!(job, Job::Generate(_)),
+            started: false,
+            progress: None,
+            rate_from: None,
+            heard: 0.0,
+        }
+    }
+
+    /// Units a second since the first was done.
+    pub fn rate(&self) -> Option<f64> {
+        let (since, from) = self.rate_from?;
+        let done = self.progress?.done.checked_sub(from)?;
+        let seconds = self.heard - since;
+        (done > 0 && seconds > 0.2).then(|| done as f64 / seconds)
+    }
+}
+
+/// A trouble told.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Names the card.
+    pub id: u64,
+    /// What happened.
+    pub problem: Problem,
+    /// Whether a job failed of it.
+    pub failed: bool,
+    /// Whether the card still floats; the Log keeps it afterwards.
+    pub floating: bool,
+}
+
+impl State {
+    /// The generation looked at, if it is drawn.
+    pub fn current(&self) -> Option<&Arc<Generation>> {
+        self.study.generation(self.selection.key()?)
+    }
+
+    /// The classes shown, for filters.
+    pub fn wanted(&self) -> Vec<Verdict> {
+        self.wanted.iter().copied().collect()
+    }
+
+    /// The pair that should be on the Stage.
+    pub fn wished_pair(&self) -> Option<PairRequest> {
+        let current = self.current()?;
+        Some(PairRequest {
+            generation: current.key,
+            gallery: current.matches.get(self.selection.evidence).map(|m| m.gallery),
+        })
+    }
+
+    /// Whether the picture looked at is the one that forms.
+    pub fn watching(&self) -> bool {
+        self.study
+            .forming()
+            .is_some_and(|f| Some(f.key) == self.selection.key())
+    }
+
+    /// Whether a run was handed in and has not ended.
+    pub fn is_running(&self) -> bool {
+        self.jobs.iter().any(|j| j.draws)
+    }
+
+    /// Adds a card.
+    pub fn notice(&mut self, problem: Problem, failed: bool) {
+        const KEPT: usize = 200;
+        self.notices.push(Notice {
+            id: self.next_notice,
+            problem,
+            failed,
+            floating: true,
+        });
+        self.next_notice += 1;
+        if self.notices.len() > KEPT {
+            self.notices.drain(..self.notices.len() - KEPT);
+        }
+    }
+
+    /// Looks at a prompt: its first picture, or what forms of it.
+    pub fn look_at_prompt(&mut self, prompt: u32) {
+        let forming = self.study.forming().map(|f| f.key).filter(|k| k.prompt == prompt);
+        let seed = forming
+            .or_else(|| self.study.of_prompt(prompt).next().map(|g| g.key))
+            .map(|k| k.seed);
+        self.selection.prompt = Some(prompt);
+        self.selection.seed = seed;
+        self.selection.pinned = false;
+        self.selection.evidence = 0;
+    }
+}

@@ -1,0 +1,265 @@
+//! What the window knows of the open study. It only grows until another study is opened; nothing that
+//! depends on a threshold is kept in it.
+
+use crate::{
+    engine::StepPreview,
+    study::{Cluster, Generation, GenerationKey, Prompt, StudyOutline, Thresholds, Verdict},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// The open study as seen by the window.
+#[derive(Debug, Default)]
+pub struct StudyView {
+    outline: Option<Arc<StudyOutline>>,
+    prompts: Vec<Prompt>,
+    folded: Vec<String>,
+    generations: BTreeMap<GenerationKey, Arc<Generation>>,
+    clusters: Arc<Vec<Cluster>>,
+    cluster_of: HashMap<u32, usize>,
+    /// Whether pictures can be compared already.
+    pub gallery_ready: bool,
+    forming: Option<StepPreview>,
+    forming_noise: Vec<f32>,
+}
+
+/// Generations per class, and those without a class yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// In the order of [`Verdict::ALL`].
+    pub classes: [usize; 4],
+    /// Not compared.
+    pub open: usize,
+}
+
+impl Tally {
+    /// Number in one class.
+    pub fn of(&self, verdict: Verdict) -> usize {
+        self.classes[verdict as usize]
+    }
+
+    /// Number in all classes.
+    pub fn judged(&self) -> usize {
+        self.classes.iter().sum()
+    }
+}
+
+/// Calm range of the noise norm over the steps, from pictures that nobody memorized.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Band {
+    /// Tenth percentile per sample, first step to last.
+    pub low: Vec<f32>,
+    /// Ninetieth percentile per sample.
+    pub high: Vec<f32>,
+}
+
+impl StudyView {
+    /// Starts over with a study that was just opened.
+    pub fn open(&mut self, outline: Arc<StudyOutline>) {
+        *self = Self::default();
+        self.prompts = outline.prompts.clone();
+        self.folded = self.prompts.iter().map(|p| p.text.to_lowercase()).collect();
+        self.outline = Some(outline);
+    }
+
+    /// The study's parts; `None` before one is open.
+    pub fn outline(&self) -> Option<&Arc<StudyOutline>> {
+        self.outline.as_ref()
+    }
+
+    /// Its prompts and those added here, by index.
+    pub fn prompts(&self) -> &[Prompt] {
+        &self.prompts
+    }
+
+    /// A prompt by its index.
+    pub fn prompt(&self, index: u32) -> Option<&Prompt> {
+        match self.prompts.get(index as usize) {
+            Some(p) if p.index == index => Some(p),
+            _ => self.prompts.iter().find(|p| p.index == index),
+        }
+    }
+
+    /// Adds a prompt of the user's own; gives its index, or that of the same text already there.
+    pub fn add_prompt(&mut self, text: &str) -> u32 {
+        let text = text.trim();
+        if let Some(known) = self.prompts.iter().find(|p| p.text == text) {
+            return known.index;
+        }
+        let index = self.prompts.iter().map(|p| p.index + 1).max().unwrap_or(0);
+        self.prompts.push(Prompt {
+            index,
+            text: text.to_owned(),
+            group: None,
+        });
+        self.folded.push(text.to_lowercase());
+        index
+    }
+
+    /// Positions in [`StudyView::prompts`] whose text contains `search` (in any case) and, when `wanted`
+    /// names classes, that have a picture of one of them.
+    pub fn visible_prompts(&self, search: &str, wanted: &[Verdict], thresholds: &Thresholds) -> Vec<usize> {
+        let search = search.trim().to_lowercase();
+        (0..self.prompts.len())
+            .filter(|&i| search.is_empty() || self.folded[i].contains(&search))
+            .filter(|&i| {
+                wanted.is_empty()
+                    || self
+                        .of_prompt(self.prompts[i].index)
+                        .any(|g| g.verdict(thresholds).is_some_and(|v| wanted.contains(&v)))
+            })
+            .collect()
+    }
+
+    /// Adds a picture, or replaces what was known of it.
+    pub fn insert(&mut self, generation: Arc<Generation>) {
+        let key = generation.key;
+        if self.forming.as_ref().is_some_and(|f| f.key == key) {
+            self.forming = None;
+            self.forming_noise.clear();
+        }
+        // A study folder may hold pictures of prompts that its list no longer has.
+        if self.prompt(key.prompt).is_none() {
+            self.prompts.push(Prompt {
+                index: key.prompt,
+                text: generation.prompt.clone(),
+                group: None,
+            });
+            self.folded.push(generation.prompt.to_lowercase());
+        }
+        self.generations.insert(key, generation);
+    }
+
+    /// A picture.
+    pub fn generation(&self, key: GenerationKey) -> Option<&Arc<Generation>> {
+        self.generations.get(&key)
+    }
+
+    /// All pictures, by prompt and seed.
+    pub fn generations(&self) -> impl Iterator<Item = &Arc<Generation>> {
+        self.generations.values()
+    }
+
+    /// Number of pictures.
+    pub fn len(&self) -> usize {
+        self.generations.len()
+    }
+
+    /// Whether there is no picture yet.
+    pub fn is_empty(&self) -> bool {
+        self.generations.is_empty()
+    }
+
+    /// The pictures of one prompt, by seed.
+    pub fn of_prompt(&self, prompt: u32) -> impl Iterator<Item = &Arc<Generation>> {
+        let key = |seed| GenerationKey { prompt, seed };
+        self.generations.range(key(0)..=key(u64::MAX)).map(|(_, g)| g)
+    }
+
+    /// How many pictures fall into each class.
+    pub fn tally(&self, thresholds: &Thresholds) -> Tally {
+        let mut tally = Tally::default();
+        for generation in self.generations() {
+            match generation.verdict(thresholds) {
+                Some(v) => tally.classes[v as usize] += 1,
+                None => tally.open += 1,
+            }
+        }
+        tally
+    }
+
+    /// Takes in a step of the picture that forms.
+    pub fn step(&mut self, step: StepPreview) {
+        if self
+            .forming
+            .as_ref()
+            .is_none_or(|f| f.key != step.key || step.step <= f.step)
+        {
+            self.forming_noise.clear();
+        }
+        self.forming_noise.extend(step.noise_norm);
+        self.forming = Some(step);
+    }
+
+    /// Forgets the picture that forms: its job ended.
+    pub fn stop_forming(&mut self) {
+        self.forming = None;
+        self.forming_noise.clear();
+    }
+
+    /// The picture that forms.
+    pub fn forming(&self) -> Option<&StepPreview> {
+        self.forming.as_ref()
+    }
+
+    /// Noise norm per step: of the finished picture, or as far as it has come.
+    pub fn noise(&self, key: GenerationKey) -> (&[f32], usize) {
+        match (&self.forming, self.generation(key)) {
+            (Some(f), _) if f.key == key => (&self.forming_noise, f.steps),
+            (_, Some(g)) => (&g.noise_norm, g.noise_norm.len()),
+            _ => (&[], 0),
+        }
+    }
+
+    /// The groups of the gallery.
+    pub fn set_clusters(&mut self, clusters: Arc<Vec<Cluster>>) {
+        self.cluster_of = clusters
+            .iter()
+            .enumerate()
+            .flat_map(|(i, c)| c.members.iter().map(move |&m| (m, i)))
+            .collect();
+        self.clusters = clusters;
+    }
+
+    /// The group a training image belongs to; `None` when it stands alone.
+    pub fn cluster_of(&self, gallery: u32) -> Option<&Cluster> {
+        self.cluster_of.get(&gallery).and_then(|&i| self.clusters.get(i))
+    }
+
+    /// Number of groups.
+    pub fn cluster_count(&self) -> usize {
+        self.clusters.len()
+    }
+
+    /// Where the noise norm of pictures without any copied region lies, for other prompts than
+    /// `except`, at `samples` places along the steps. `None` with fewer than three such pictures.
+    pub fn band(&self, except: u32, thresholds: &Thresholds, samples: usize) -> Option<Band> {
+        const MOST: usize = 240;
+        let calm: Vec<&Arc<Generation>> = self
+            .generations()
+            .filter(|g| g.key.prompt != except && g.noise_norm.len() > 1)
+            .filter(|g| g.verdict(thresholds) == Some(Verdict::NotMemorized))
+            .collect();
+        if calm.len() < 3 || samples < 2 {
+            return None;
+        }
+        let stride = calm.len().div_ceil(MOST);
+        let mut band = Band {
+            low: Vec::with_capacity(samples),
+            high: Vec::with_capacity(samples),
+        };
+        for sample in 0..samples {
+            let at = sample as f32 / (samples - 1) as f32;
+            let mut values: Vec<f32> = calm
+                .iter()
+                .step_by(stride)
+                .map(|g| along(&g.noise_norm, at))
+                .collect();
+            values.sort_by(f32::total_cmp);
+            let pick = |q: f32| values[(q * (values.len() - 1) as f32).round() as usize];
+            band.low.push(pick(0.1));
+            band.high.push(pick(0.9));
+        }
+        Some(band)
+    }
+}
+
+/// Value of a curve at a share of its length, between its points.
+fn along(curve: &[f32], at: f32) -> f32 {
+    let x = at * (curve.len() - 1) as f32;
+    let left = (x.floor() as usize).min(curve.len() - 1);
+    let right = (left + 1).min(curve.len() - 1);
+    curve[left] + (curve[right] - curve[left]) * (x - left as f32)
+}

@@ -1,0 +1,317 @@
+//! The application: hears the engine, draws the panes, carries out what they ask for.
+
+use super::{
+    action::Action,
+    context::Cx,
+    dialogs::Dialogs,
+    events, keys,
+    layout::{self, Layout, Panes},
+    on_stage::{Fingerprint, OnStage},
+    paint, palette,
+    panels::{bar, log},
+    present,
+    state::{OverlaySettings, State},
+    theme::{self, Theme},
+    thumbnails::Thumbnails,
+};
+use crate::engine::{EngineHandle, ViewRequest};
+use eframe::egui_wgpu;
+use egui::{Context, Frame, Panel, TextEdit, Ui, WidgetInfo, vec2};
+use std::path::PathBuf;
+
+/// What the window starts with.
+#[derive(Clone, Debug, Default)]
+pub struct AppOptions {
+    /// Opened at start.
+    pub open: Option<PathBuf>,
+    /// Where the model computes, in a few words for the bar.
+    pub device: String,
+}
+
+/// The application.
+pub struct App {
+    pub(super) state: State,
+    pub(super) engine: EngineHandle,
+    pub(super) theme: Theme,
+    pub(super) layout: Layout,
+    pub(super) dialogs: Dialogs,
+    thumbnails: Thumbnails,
+    actions: Vec<Action>,
+    gpu: Option<egui_wgpu::RenderState>,
+    uploaded: Option<Fingerprint>,
+}
+
+/// What is remembered between sessions, besides egui's own memory.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+struct Remembered {
+    light: bool,
+    overlay: OverlaySettings,
+    recent: Vec<PathBuf>,
+}
+
+const REMEMBERED: &str = "window-1";
+
+impl App {
+    /// Builds the application. Without a graphics adapter in `cc` the Stage shows pictures without
+    /// overlays.
+    pub fn new(cc: &eframe::CreationContext<'_>, engine: EngineHandle, options: AppOptions) -> Self {
+        let remembered: Remembered = cc
+            .storage
+            .and_then(|s| eframe::get_value(s, REMEMBERED))
+            .unwrap_or_default();
+        let layout = cc
+            .storage
+            .and_then(|s| eframe::get_value(s, layout::STORAGE_KEY))
+            .filter(layout::is_complete)
+            .unwrap_or_else(layout::default_layout);
+        if let Some(gpu) = &cc.wgpu_render_state {
+            paint::install(gpu);
+        }
+        let state = State {
+            overlay: remembered.overlay.clamped(),
+            recent: remembered.recent,
+            device: options.device,
+            seeds: "0..4".to_owned(),
+            open: super::state::Open {
+                controls: true,
+                ..Default::default()
+            },
+            ..State::default()
+        };
+        let theme = if remembered.light {
+            Theme::light()
+        } else {
+            Theme::dark()
+        };
+        theme.apply(&cc.egui_ctx);
+        let mut app = Self {
+            state,
+            engine,
+            theme,
+            layout,
+            dialogs: Dialogs::default(),
+            thumbnails: Thumbnails::default(),
+            actions: Vec::new(),
+            gpu: cc.wgpu_render_state.clone(),
+            uploaded: None,
+        };
+        if let Some(path) = options.open {
+            app.apply(&cc.egui_ctx, Action::Open(path));
+        }
+        app
+    }
+
+    /// What the window shows right now.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Asks for something, as a panel would; carried out in the next frame.
+    pub fn ask(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Changes the appearance.
+    pub fn set_theme(&mut self, ctx: &Context, dark: bool) {
+        self.theme = if dark { Theme::dark() } else { Theme::light() };
+        self.theme.apply(ctx);
+    }
+
+    /// Hears the engine and the dialogs, and carries out what is waiting.
+    fn listen(&mut self, ctx: &Context) {
+        let now = ctx.input(|i| i.time);
+        // Bounded, so that a flood of events cannot hold up a frame.
+        const MOST: usize = 4096;
+        let events: Vec<_> = self.engine.events().try_iter().take(MOST).collect();
+        if events.len() == MOST {
+            ctx.request_repaint();
+        }
+        for event in events {
+            events::take(&mut self.state, &mut self.thumbnails, ctx, event, now);
+        }
+        let dropped = ctx.input(|i| i.raw.dropped_files.clone());
+        let paths: Vec<PathBuf> = self
+            .dialogs
+            .chosen()
+            .chain(dropped.iter().map(|f| f.path().to_path_buf()))
+            .collect();
+        self.actions.extend(paths.into_iter().map(Action::Open));
+        self.carry_out(ctx);
+    }
+
+    /// Carries out everything asked for; true when there was something.
+    fn carry_out(&mut self, ctx: &Context) -> bool {
+        let actions = std::mem::take(&mut self.actions);
+        let any = !actions.is_empty();
+        for action in actions {
+            self.apply(ctx, action);
+        }
+        self.ask_for_pair();
+        any
+    }
+
+    /// Asks the engine for the pair the selection points at, once.
+    fn ask_for_pair(&mut self) {
+        let wish = self.state.wished_pair();
+        if let Some(request) = wish.filter(|w| self.state.asked != Some(*w)) {
+            self.engine.view(ViewRequest::Pair(request));
+            self.state.asked = Some(request);
+        }
+    }
+
+    /// Hands the graphics card the Stage's pictures when they changed.
+    fn upload(&mut self) {
+        let Some(gpu) = &self.gpu else { return };
+        let shown = OnStage::of(&self.state);
+        let print = shown.fingerprint();
+        if self.uploaded != Some(print) {
+            paint::upload(gpu, paint::STAGE, &shown.pictures());
+            self.uploaded = Some(print);
+        }
+    }
+
+    fn draw(&mut self, ui: &mut Ui) {
+        let ctx = ui.ctx().clone();
+        let tally = self.state.study.tally(&self.state.thresholds);
+        let mut cx = Cx {
+            state: &self.state,
+            theme: &self.theme,
+            thumbnails: &mut self.thumbnails,
+            actions: &mut self.actions,
+            has_gpu: self.gpu.is_some(),
+            tally,
+        };
+        if self.state.open.present {
+            present::ui(ui, &mut cx);
+        } else {
+            let bar_frame = Frame::new()
+                .fill(self.theme.pane)
+                .inner_margin(egui::Margin::symmetric(12, 0));
+            Panel::top("bar")
+                .exact_size(theme::BAR_HEIGHT)
+                .frame(bar_frame)
+                .show(ui, |ui| bar::ui(ui, &mut cx));
+            egui::CentralPanel::no_frame().show(ui, |ui| {
+                // Shows through the gaps between the panes as thin lines.
+                ui.painter().rect_filled(ui.max_rect(), 0, self.theme.line);
+                self.layout.ui(&mut Panes { cx: &mut cx }, ui);
+            });
+        }
+        path_field(&ctx, &mut cx);
+        palette::ui(&ctx, &mut cx);
+        keys::sheet(&ctx, &mut cx);
+        log::floating(&ctx, &mut cx);
+        drop_target(&ctx, &cx);
+    }
+}
+
+/// A field for a path: works where no file dialog can be shown.
+fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
+    if !cx.state.open.path {
+        return;
+    }
+    let modal = egui::Modal::new(egui::Id::unique("open by path")).show(ctx, |ui| {
+        ui.set_width(460.0);
+        ui.label("Folder or file to open");
+        let mut text = cx.state.path_draft.clone();
+        let hint = "a study, a checkpoint, a gallery, or a list of prompts";
+        let field = TextEdit::singleline(&mut text)
+            .hint_text(hint)
+            .desired_width(f32::INFINITY);
+        let response = ui.add(field.margin(egui::Margin::symmetric(10, 8)));
+        response.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Path"));
+        let enter = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+        if response.changed() {
+            cx.ask(Action::PathDraft(text.clone()));
+        }
+        if !enter {
+            response.request_focus();
+        }
+        ui.add_space(4.0);
+        ui.horizontal(|ui| {
+            let path = text.trim().trim_matches('"');
+            let can = !path.is_empty();
+            if super::controls::main_button(ui, cx.theme, can, "Open").clicked() || (enter && can) {
+                cx.ask(Action::Open(PathBuf::from(path)));
+            }
+            if ui.button("Cancel").clicked() {
+                cx.ask(Action::ShowPath(false));
+            }
+        });
+    });
+    if modal.should_close() {
+        cx.ask(Action::ShowPath(false));
+    }
+}
+
+/// Says what happens when the files held over the window are let go.
+fn drop_target(ctx: &Context, cx: &Cx<'_>) {
+    if ctx.input(|i| i.raw.hovered_files.is_empty()) {
+        return;
+    }
+    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop"));
+    let painter = ctx.layer_painter(layer);
+    let rect = ctx.content_rect();
+    painter.rect_filled(rect, 0, cx.theme.float);
+    painter.text(
+        rect.center(),
+        egui::Align2::CENTER_CENTER,
+        "Drop to open",
+        egui::FontId::proportional(theme::LARGE),
+        cx.theme.text,
+    );
+    painter.rect_stroke(
+        rect.shrink2(vec2(16.0, 16.0)),
+        8,
+        egui::Stroke::new(1.5, cx.theme.accent),
+        egui::StrokeKind::Inside,
+    );
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.listen(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        let pressed = keys::pressed(&ctx, ctx.text_edit_focused());
+        self.actions.extend(pressed);
+        self.carry_out(&ctx);
+        self.upload();
+        self.draw(ui);
+        if self.carry_out(&ctx) {
+            // Draw this frame again from the changed state, so that no pane lags behind another.
+            self.upload();
+            ctx.request_discard("the state changed");
+            ctx.request_repaint();
+        }
+        for index in self.thumbnails.end_frame() {
+            self.engine.view(ViewRequest::Thumbnail(index));
+        }
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        let remembered = Remembered {
+            light: !self.theme.dark,
+            overlay: self.state.overlay,
+            recent: self.state.recent.clone(),
+        };
+        eframe::set_value(storage, REMEMBERED, &remembered);
+        eframe::set_value(storage, layout::STORAGE_KEY, &self.layout);
+    }
+}
+
+/// Size, title and identity of the window.
+pub fn native_options() -> eframe::NativeOptions {
+    eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_app_id("pentimento")
+            .with_title("Pentimento")
+            .with_inner_size([1440.0, 900.0])
+            .with_min_inner_size([800.0, 520.0])
+            .with_drag_and_drop(true),
+        ..eframe::NativeOptions::default()
+    }
+}
