@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     engine::{GenerateJob, Job},
-    study::{Problem, Prompt, parse_seeds},
+    study::{GenerationKey, Problem, Prompt, parse_seeds},
 };
 use egui::Context;
 use std::path::PathBuf;
@@ -247,10 +247,16 @@ impl App {
         // Whoever starts a run wants to see it.
         state.selection.pinned = false;
         let sampling = state.sampling.clone();
+        // Asking for nothing but what is there means: let me see it form again.
+        let there = |p: &Prompt, seed: u64| {
+            state.study.generation(GenerationKey { prompt: p.index, seed }).is_some_and(|g| !g.matches.is_empty())
+        };
+        let redraw = prompts.iter().all(|p| seeds.iter().all(|&seed| there(p, seed)));
         self.submit(Job::Generate(GenerateJob {
             prompts,
             seeds,
             sampling,
+            redraw,
         }));
     }
 

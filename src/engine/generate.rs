@@ -32,6 +32,7 @@ impl Session {
         for notice in run.notices() {
             self.notice(notice.clone());
         }
+        refuse_other_prompts(&run, &job.prompts)?;
         let mut held = if job.redraw || run.records().is_empty() { HashMap::new() } else { self.held_by(&run) };
         let work: Vec<(&Prompt, u64)> =
             job.prompts.iter().flat_map(|p| job.seeds.iter().map(move |&s| (p, s))).collect();
@@ -148,6 +149,22 @@ impl Session {
             )
             .detail(error.to_string())),
         }
+    }
+}
+
+/// A run names its pictures by prompt number; the same number with another text would mix two prompts.
+fn refuse_other_prompts(run: &Run, prompts: &[Prompt]) -> Result<(), Problem> {
+    let recorded: HashMap<u32, &str> =
+        run.records().iter().map(|r| (r.key.prompt, r.prompt.as_str())).collect();
+    match prompts.iter().find(|p| recorded.get(&p.index).is_some_and(|text| *text != p.text)) {
+        None => Ok(()),
+        Some(prompt) => Err(Problem::new(
+            "The run holds another prompt under the same number",
+            "Choose another run folder, or give the changed prompt a place at the end of the list.",
+        )
+        .at(run.folder())
+        .detail(format!("number {}: “{}”", prompt.index, recorded[&prompt.index]))
+        .detail(format!("asked for: “{}”", prompt.text))),
     }
 }
 

@@ -1,12 +1,14 @@
 //! The picture side of the Stage, on wgpu: one pipeline that draws a generated picture, its training
 //! image and what the two share, in every mode. Knows textures and numbers, nothing of a study.
 
+mod adapter;
 mod colormap;
 mod overlay;
 mod params;
 mod reference;
 mod texture;
 
+pub use adapter::adapter_names;
 pub use colormap::{Ramp, ramp_table};
 pub use overlay::{OverlayRenderer, SHADER, ViewId};
 pub use params::{Highlight, Mode, OverlayParams, flags};

@@ -15,7 +15,7 @@ mod study_file;
 mod toml_keys;
 
 pub use image_names::{PictureName, parse_picture_name};
-pub use picture::picture_text;
+pub use picture::{picture_text, write_picture};
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
 pub use record::{Record, RecordMatch};

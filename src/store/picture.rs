@@ -1,7 +1,8 @@
 //! Lossless PNG files that carry how they were made.
 
-use super::run_parameters::RunParameters;
+use super::{atomic, run_parameters::RunParameters};
 use crate::study::{GenerationKey, Problem};
+use image::RgbImage;
 use png::{BitDepth, ColorType, Decoder, Encoder, Limits};
 use std::{
     collections::BTreeMap,
@@ -68,6 +69,23 @@ pub(super) fn encode(
     writer.write_image_data(samples)?;
     writer.finish()?;
     Ok(bytes)
+}
+
+/// Saves one picture outside a run, with the same text chunks.
+///
+/// # Errors
+/// A problem that names the file when it cannot be written.
+pub fn write_picture(
+    path: &Path,
+    image: &RgbImage,
+    key: GenerationKey,
+    prompt: &str,
+    parameters: &RunParameters,
+) -> Result<(), Problem> {
+    let bytes = encode(image, image.dimensions(), 3, &text(key, prompt, parameters));
+    bytes
+        .and_then(|bytes| atomic::write(path, &bytes))
+        .map_err(|e| Problem::io("A picture could not be saved", path, &e))
 }
 
 /// The text chunks before the pixels of a PNG, by keyword: prompt, seed, steps and so on for pictures of
