@@ -119,10 +119,11 @@ pub fn picture_text(path: &Path) -> Result<BTreeMap<String, String>, Problem> {
         found.insert(chunk.keyword.clone(), chunk.text.clone());
     }
     for chunk in &info.utf8_text {
-        found.insert(
-            chunk.keyword.clone(),
-            chunk.get_text().map_err(|e| broken(e.to_string()))?,
-        );
+        let mut chunk = chunk.clone();
+        // Unpacked within the library's limit of 2 MB; asking for the text right away knows no limit.
+        chunk.decompress_text().map_err(|e| broken(e.to_string()))?;
+        let text = chunk.get_text().map_err(|e| broken(e.to_string()))?;
+        found.insert(chunk.keyword, text);
     }
     Ok(found)
 }

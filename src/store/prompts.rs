@@ -187,6 +187,10 @@ impl List {
 fn cut_address(row: &Row, caption: Option<usize>) -> Option<&str> {
     let cell = row.cell(caption)?;
     let at = cell.find("https://").or_else(|| cell.find("http://"))?;
-    let text = cell[..at].trim().trim_matches('"').trim();
+    let mut text = cell[..at].trim();
+    // The quote that should have closed the caption, unless it belongs to a quotation inside.
+    if text.matches('"').count() % 2 == 1 {
+        text = text.strip_suffix('"').unwrap_or(text).trim_end();
+    }
     (!text.is_empty()).then_some(text)
 }

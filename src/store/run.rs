@@ -196,6 +196,7 @@ impl Run {
 
         let open = |name: &str| {
             let path = folder.join(name);
+            not_a_device(&path)?;
             OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -257,6 +258,7 @@ impl Run {
     pub fn refresh(&mut self) -> Result<bool, Problem> {
         let path = self.folder.join(RECORDS);
         let failed = |e: io::Error| Problem::io("The run's records cannot be read", &path, &e);
+        not_a_device(&path)?;
         let mut file = match File::open(&path) {
             Ok(file) => file,
             // A run that was begun and has not drawn anything.
@@ -475,6 +477,18 @@ impl Writer {
     }
 }
 
+/// A pipe or a device in place of a file would block, or never end.
+fn not_a_device(path: &Path) -> Result<(), Problem> {
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Err(
+            Problem::new(NOT_OPENED, "Move it away; a run consists of plain files.")
+                .at(path)
+                .detail("it is not a regular file"),
+        );
+    }
+    Ok(())
+}
+
 /// Takes the run's lock. On a file system without locks the run goes on with a notice.
 fn lock(folder: &Path) -> Result<(File, Option<Problem>), Problem> {
     let path = folder.join(LOCK);
@@ -501,5 +515,39 @@ fn lock(folder: &Path) -> Result<(File, Option<Problem>), Problem> {
             Ok((file, Some(notice)))
         }
         Err(TryLockError::Error(e)) => Err(failed(&e)),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_loses_nothing() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut run = Run::create(folder.path(), &RunParameters::default()).unwrap();
+        let record = |prompt| Record {
+            key: GenerationKey { prompt, seed: 0 },
+            prompt: "a".into(),
+            image: "images/a.png".into(),
+            sha256: "0".repeat(64),
+            matte: None,
+            confidence: None,
+            matches: Vec::new(),
+            noise_norm: Vec::new(),
+        };
+        run.append(record(0), 1.0).unwrap();
+        // A device that is always full takes the place of the file.
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let good = std::mem::replace(&mut run.writer.as_mut().unwrap().records, full);
+        let said = run.append(record(1), 1.0).unwrap_err().to_string();
+        assert!(
+            said.contains("the disk is full") && said.contains(RECORDS),
+            "{said}"
+        );
+        assert_eq!(run.records().len(), 1);
+        run.writer.as_mut().unwrap().records = good;
+        run.append(record(1), 1.0).unwrap();
+        assert_eq!(Run::open_read(folder.path()).unwrap().records(), run.records());
     }
 }

@@ -71,16 +71,34 @@ fn headers(text: &str, delimiter: u8) -> Vec<String> {
 
 /// Rows of a text in memory: reading cannot fail, since lengths are free and the text is UTF-8.
 fn records(text: &str, delimiter: u8) -> impl Iterator<Item = Row> {
+    let bytes = text.as_bytes();
+    let (mut line, mut counted) = (1, 0);
     csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
-        .from_reader(std::io::Cursor::new(text.as_bytes().to_vec()))
+        .from_reader(bytes)
         .into_records()
         .map_while(Result::ok)
-        .map(|record| Row {
-            line: record.position().map_or(0, csv::Position::line),
-            cells: record.iter().map(str::to_owned).collect(),
+        .map(move |record| {
+            // The reader's own line number stays behind after CRLF and blank lines, and its position is
+            // before them.
+            let at = record.position().map_or(0, csv::Position::byte);
+            let mut start = usize::try_from(at).unwrap_or(bytes.len()).min(bytes.len());
+            while bytes.get(start).is_some_and(|b| matches!(b, b'\r' | b'\n')) {
+                start += 1;
+            }
+            line += bytes
+                .get(counted..start)
+                .unwrap_or_default()
+                .iter()
+                .filter(|&&b| b == b'\n')
+                .count() as u64;
+            counted = start.max(counted);
+            Row {
+                line,
+                cells: record.iter().map(str::to_owned).collect(),
+            }
         })
 }
 
@@ -108,6 +126,21 @@ mod tests {
             ["a", "b", "c"]
         );
         assert!(Delimited::parse("", &["prompt"], 9).unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn lines_are_counted_as_an_editor_counts_them() {
+        let lines = |text: &str| -> Vec<u64> {
+            Delimited::parse(text, &["a"], 9)
+                .unwrap()
+                .rows
+                .iter()
+                .map(|r| r.line)
+                .collect()
+        };
+        assert_eq!(lines("a,b\n1,2\n3,4"), [2, 3]);
+        assert_eq!(lines("a,b\r\n1,2\r\n\r\n3,4\r\n"), [2, 4]);
+        assert_eq!(lines("\n\na,b\n\"1\nx\",2\n3,4\n"), [4, 6]);
     }
 
     #[test]
