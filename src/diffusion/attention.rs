@@ -45,7 +45,8 @@ impl Attention {
         let q = self.to_q.from_planes(x, compute)?;
         let k = self.to_k.from_planes(x, compute)?;
         let v = self.to_v.from_planes(x, compute)?;
-        self.to_out.to_planes(&attend(&q, &k, &v, self.heads, compute)?, residual, compute)
+        self.to_out
+            .to_planes(&attend(&q, &k, &v, self.heads, compute)?, residual, compute)
     }
 
     /// Queries from `x[n, positions, channels]`, keys and values from `context` (or `x` itself); `residual` is added.
@@ -90,8 +91,16 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, compute: Compute) ->
         return Ok(attend_openly(q, k, v, heads)?.1);
     }
     let (batch, queries, channels) = q.dims3()?;
-    let shape = ops::Heads { batch, queries, keys: k.dim(1)?, heads, width: channels / heads };
-    on_slices([q, k, v], q.dims(), |[q, k, v]| ops::attention(q, k, v, shape, compute.parallel))
+    let shape = ops::Heads {
+        batch,
+        queries,
+        keys: k.dim(1)?,
+        heads,
+        width: channels / heads,
+    };
+    on_slices([q, k, v], q.dims(), |[q, k, v]| {
+        ops::attention(q, k, v, shape, compute.parallel)
+    })
 }
 
 /// Attention by candle's operations, with its probabilities `[n, heads, queries, keys]`.
@@ -99,12 +108,19 @@ fn attend_openly(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<(Te
     let (n, queries, channels) = q.dims3()?;
     let split = |t: &Tensor| {
         let (n, positions, _) = t.dims3()?;
-        t.reshape((n, positions, heads, channels / heads))?.transpose(1, 2)?.contiguous()
+        t.reshape((n, positions, heads, channels / heads))?
+            .transpose(1, 2)?
+            .contiguous()
     };
     let scale = 1.0 / ((channels / heads) as f64).sqrt();
     let scores = (split(&(q * scale)?)?.matmul(&split(k)?.transpose(2, 3)?.contiguous()?))?;
-    let probabilities = candle_nn::ops::softmax(&scores.to_dtype(DType::F32)?, D::Minus1)?.to_dtype(q.dtype())?;
-    let mixed = probabilities.matmul(&split(v)?)?.transpose(1, 2)?.contiguous()?.reshape((n, queries, channels))?;
+    let probabilities =
+        candle_nn::ops::softmax(&scores.to_dtype(DType::F32)?, D::Minus1)?.to_dtype(q.dtype())?;
+    let mixed = probabilities
+        .matmul(&split(v)?)?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape((n, queries, channels))?;
     Ok((probabilities, mixed))
 }
 
@@ -184,11 +200,19 @@ impl TransformerBlock {
         compute: Compute,
         tap: &mut Option<Tap<'_>>,
     ) -> Result<Tensor> {
-        let mut watch = Watch { tap: tap.as_mut(), layer: &self.path, size };
-        let x = self.attn1.forward(&self.norm1.forward(x, compute)?, None, x, compute, &mut watch)?;
+        let mut watch = Watch {
+            tap: tap.as_mut(),
+            layer: &self.path,
+            size,
+        };
+        let x = self
+            .attn1
+            .forward(&self.norm1.forward(x, compute)?, None, x, compute, &mut watch)?;
         let y = self.norm2.forward(&x, compute)?;
         let x = self.attn2.forward(&y, Some(context), &x, compute, &mut watch)?;
-        let x = self.ff.forward(&self.norm3.forward(&x, compute)?, &x, compute, &mut watch)?;
+        let x = self
+            .ff
+            .forward(&self.norm3.forward(&x, compute)?, &x, compute, &mut watch)?;
         if let Some(tap) = tap {
             tap.advance();
         }

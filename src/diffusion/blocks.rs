@@ -32,8 +32,14 @@ pub struct ResnetStyle {
 impl ResnetBlock {
     /// A block from `inputs` to `outputs` channels.
     pub fn new(scope: &Scope<'_>, inputs: usize, outputs: usize, style: ResnetStyle) -> Result<Self> {
-        let ResnetStyle { groups, epsilon, time } = style;
-        let time = time.map(|width| Linear::new(&scope.at("time_emb_proj"), width, outputs)).transpose()?;
+        let ResnetStyle {
+            groups,
+            epsilon,
+            time,
+        } = style;
+        let time = time
+            .map(|width| Linear::new(&scope.at("time_emb_proj"), width, outputs))
+            .transpose()?;
         let shortcut =
             (inputs != outputs).then(|| Conv2d::new(&scope.at("conv_shortcut"), inputs, outputs, 1, 1));
         Ok(Self {
@@ -57,7 +63,8 @@ impl ResnetBlock {
         let y = self.norm2.forward(&y, true, compute)?;
         match &self.shortcut {
             Some(shortcut) => {
-                self.conv2.forward_with(&y, None, Some(&shortcut.forward(x, compute)?), compute)
+                self.conv2
+                    .forward_with(&y, None, Some(&shortcut.forward(x, compute)?), compute)
             }
             None => self.conv2.forward_with(&y, None, Some(x), compute),
         }
@@ -108,7 +115,10 @@ impl Layer {
             let scope = scope.at(format!("attentions.{index}"));
             SpatialTransformer::new(&scope, outputs, style.groups, a.context, a.heads, a.depth)
         };
-        Ok(Self { resnet, attention: attention.map(transformer).transpose()? })
+        Ok(Self {
+            resnet,
+            attention: attention.map(transformer).transpose()?,
+        })
     }
 
     fn forward(&self, x: &Tensor, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
@@ -182,7 +192,9 @@ impl UpBlock {
     /// Takes back from `skips` what the way down put there.
     pub fn forward(&self, mut x: Tensor, skips: &mut Vec<Tensor>, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
         for layer in &self.layers {
-            let Some(skip) = skips.pop() else { candle_core::bail!("more layers up than down") };
+            let Some(skip) = skips.pop() else {
+                candle_core::bail!("more layers up than down")
+            };
             x = layer.forward(&Tensor::cat(&[&x, &skip], 1)?, pass)?;
         }
         if let Some(conv) = &self.upsample {

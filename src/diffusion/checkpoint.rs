@@ -45,7 +45,9 @@ impl Checkpoint {
     /// All missing files at once; pickle-only weights; the key, value or tensor that does not fit.
     pub fn open(root: &Path) -> Result<Self, CheckpointError> {
         if !root.is_dir() {
-            return Err(CheckpointError::NotAFolder { path: root.to_owned() });
+            return Err(CheckpointError::NotAFolder {
+                path: root.to_owned(),
+            });
         }
         let mut gaps = Gaps::new(root);
         let index = gaps.file("model_index.json");
@@ -90,7 +92,12 @@ impl Checkpoint {
     pub fn weights_hash(&self) -> io::Result<String> {
         let mut hash = Sha256::new();
         let mut buffer = vec![0u8; 1 << 20];
-        for path in self.unet_files.iter().chain(&self.vae_files).chain(&self.text_files) {
+        for path in self
+            .unet_files
+            .iter()
+            .chain(&self.vae_files)
+            .chain(&self.text_files)
+        {
             let name = path.strip_prefix(&self.root).unwrap_or(path);
             let name = name.to_string_lossy().replace('\\', "/");
             let mut file = File::open(path)?;
@@ -111,7 +118,12 @@ impl Checkpoint {
     /// One line for a person: sizes and schedule.
     pub fn summary(&self) -> String {
         let (width, height) = self.default_size();
-        let channels: Vec<String> = self.unet.block_out_channels.iter().map(usize::to_string).collect();
+        let channels: Vec<String> = self
+            .unet
+            .block_out_channels
+            .iter()
+            .map(usize::to_string)
+            .collect();
         let millions = |n: u64| format!("{:.1} M", n as f64 / 1e6);
         format!(
             "{width}×{height} px · UNet {} ({}) · VAE ×{} ({}) · text {}×{} ({}) · {} {}",
@@ -128,7 +140,12 @@ impl Checkpoint {
     }
 
     fn check_fit(&self) -> Result<(), CheckpointError> {
-        let mismatch = |message: String| Err(CheckpointError::Mismatch { root: self.root.clone(), message });
+        let mismatch = |message: String| {
+            Err(CheckpointError::Mismatch {
+                root: self.root.clone(),
+                message,
+            })
+        };
         if self.unet.in_channels != self.vae.latent_channels {
             return mismatch(format!(
                 "unet/config.json in_channels is {}, but vae/config.json latent_channels is {}",
@@ -149,12 +166,19 @@ impl Checkpoint {
 fn check_index(path: &Path) -> Result<(), CheckpointError> {
     let mut keys = Keys::read(path)?;
     // Modules such as the safety checker take no part in drawing.
-    keys.name("_class_name", "StableDiffusionPipeline", &["StableDiffusionPipeline"])?;
+    keys.name(
+        "_class_name",
+        "StableDiffusionPipeline",
+        &["StableDiffusionPipeline"],
+    )?;
     Ok(())
 }
 
 fn count(files: &[PathBuf]) -> Result<u64, CheckpointError> {
-    files.iter().map(|path| Ok(WeightFile::open(path)?.parameters(|_| true))).sum()
+    files
+        .iter()
+        .map(|path| Ok(WeightFile::open(path)?.parameters(|_| true)))
+        .sum()
 }
 
 /// Collects what is missing, so that a person hears of all of it at once.
@@ -166,7 +190,11 @@ struct Gaps<'a> {
 
 impl<'a> Gaps<'a> {
     fn new(root: &'a Path) -> Self {
-        Self { root, missing: Vec::new(), pickles: Vec::new() }
+        Self {
+            root,
+            missing: Vec::new(),
+            pickles: Vec::new(),
+        }
     }
 
     fn file(&mut self, name: &str) -> PathBuf {
@@ -181,9 +209,11 @@ impl<'a> Gaps<'a> {
     fn weights(&mut self, part: &str, stem: &str) -> Result<Vec<PathBuf>, CheckpointError> {
         let folder = self.root.join(part);
         let mut names: Vec<String> = match folder.read_dir() {
-            Ok(entries) => {
-                entries.flatten().filter_map(|e| e.file_name().into_string().ok()).take(10_000).collect()
-            }
+            Ok(entries) => entries
+                .flatten()
+                .filter_map(|e| e.file_name().into_string().ok())
+                .take(10_000)
+                .collect(),
             Err(_) => Vec::new(),
         };
         names.sort();
@@ -192,7 +222,9 @@ impl<'a> Gaps<'a> {
             return Ok(vec![folder.join(plain)]);
         }
         let whole = |n: &&String| n.starts_with(&format!("{stem}.")) && n.ends_with(".safetensors");
-        let index = names.iter().find(|n| n.starts_with(stem) && n.ends_with(".safetensors.index.json"));
+        let index = names
+            .iter()
+            .find(|n| n.starts_with(stem) && n.ends_with(".safetensors.index.json"));
         if let Some(index) = index {
             return self.shards(part, &folder.join(index));
         }
@@ -208,36 +240,55 @@ impl<'a> Gaps<'a> {
     }
 
     fn shards(&mut self, part: &str, index: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
-        let bad = |message: &str| CheckpointError::Json { path: index.to_owned(), message: message.to_owned() };
+        let bad = |message: &str| CheckpointError::Json {
+            path: index.to_owned(),
+            message: message.to_owned(),
+        };
         let value = read_json(index, 32 << 20)?;
         let map = value.get("weight_map").and_then(|m| m.as_object());
         let map = map.ok_or_else(|| bad("it has no object “weight_map”"))?;
         let mut files = BTreeSet::new();
         for name in map.values() {
-            let name = name.as_str().ok_or_else(|| bad("“weight_map” must map names to file names"))?;
+            let name = name
+                .as_str()
+                .ok_or_else(|| bad("“weight_map” must map names to file names"))?;
             if name.contains(['/', '\\']) || !name.ends_with(".safetensors") {
                 return Err(bad("“weight_map” may name only .safetensors files beside it"));
             }
             files.insert(name.to_owned());
         }
-        Ok(files.iter().map(|name| self.file(&format!("{part}/{name}"))).collect())
+        Ok(files
+            .iter()
+            .map(|name| self.file(&format!("{part}/{name}")))
+            .collect())
     }
 
     fn tokenizer(&mut self) -> PathBuf {
         let folder = self.root.join("tokenizer");
         let has = |name: &str| folder.join(name).is_file();
         if !has("tokenizer.json") && !(has("vocab.json") && has("merges.txt")) {
-            self.missing.push("tokenizer/tokenizer.json (or vocab.json and merges.txt)".to_owned());
+            self.missing
+                .push("tokenizer/tokenizer.json (or vocab.json and merges.txt)".to_owned());
         }
         folder
     }
 
     fn finish(self) -> Result<(), CheckpointError> {
-        let Self { root, missing, pickles } = self;
+        let Self {
+            root,
+            missing,
+            pickles,
+        } = self;
         if !missing.is_empty() {
-            Err(CheckpointError::Missing { root: root.to_owned(), missing })
+            Err(CheckpointError::Missing {
+                root: root.to_owned(),
+                missing,
+            })
         } else if !pickles.is_empty() {
-            Err(CheckpointError::PickleOnly { root: root.to_owned(), files: pickles })
+            Err(CheckpointError::PickleOnly {
+                root: root.to_owned(),
+                files: pickles,
+            })
         } else {
             Ok(())
         }

@@ -171,7 +171,11 @@ mod tests {
     #[test]
     fn long_lists_are_cut_and_counted() {
         let missing: Vec<String> = (0..20).map(|i| format!("file{i}")).collect();
-        let text = CheckpointError::Missing { root: "dir".into(), missing }.to_string();
+        let text = CheckpointError::Missing {
+            root: "dir".into(),
+            missing,
+        }
+        .to_string();
         assert!(text.contains("file11 and 8 more"), "{text}");
         assert!(!text.contains("file12"));
     }

@@ -15,7 +15,11 @@ pub enum Kernels {
 impl Kernels {
     /// Fast where possible.
     pub fn best(device: &Device, dtype: DType) -> Self {
-        if device.is_cpu() && dtype == DType::F32 { Self::Fast } else { Self::Plain }
+        if device.is_cpu() && dtype == DType::F32 {
+            Self::Fast
+        } else {
+            Self::Plain
+        }
     }
 }
 
@@ -31,7 +35,10 @@ pub struct Compute {
 impl Compute {
     /// Operations spread over the pool.
     pub fn new(kernels: Kernels) -> Self {
-        Self { kernels, parallel: true }
+        Self {
+            kernels,
+            parallel: true,
+        }
     }
 
     pub(super) fn fast(self) -> bool {
@@ -53,7 +60,9 @@ pub(super) fn on_slices<const N: usize>(
     let guards: Vec<_> = owned.iter().map(Tensor::storage_and_layout).collect();
     let mut slices = [&[][..]; N];
     for (slot, (storage, layout)) in slices.iter_mut().zip(&guards) {
-        let Storage::Cpu(storage) = &**storage else { candle_core::bail!("fast kernels need tensors on the CPU") };
+        let Storage::Cpu(storage) = &**storage else {
+            candle_core::bail!("fast kernels need tensors on the CPU")
+        };
         let Some((from, to)) = layout.contiguous_offsets() else {
             candle_core::bail!("fast kernels need contiguous tensors")
         };
@@ -76,7 +85,12 @@ impl Conv2d {
     /// A convolution with a square kernel; 3×3 has padding 1, 1×1 has none.
     pub fn new(scope: &Scope<'_>, inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Self {
         let weight = scope.get("weight", &[outputs, inputs, kernel, kernel]);
-        Self { weight, bias: scope.get("bias", &[outputs]), stride, padding: kernel / 2 }
+        Self {
+            weight,
+            bias: scope.get("bias", &[outputs]),
+            stride,
+            padding: kernel / 2,
+        }
     }
 
     /// `[n, inputs, h, w]` to `[n, outputs, h', w']`.
@@ -106,11 +120,26 @@ impl Conv2d {
         let (batch, inputs, height, width) = x.dims4()?;
         let (outputs, _, kernel, _) = self.weight.dims4()?;
         let (stride, padding) = (self.stride, self.padding);
-        let shape = ops::Conv { batch, inputs, outputs, height, width, kernel, stride, padding };
+        let shape = ops::Conv {
+            batch,
+            inputs,
+            outputs,
+            height,
+            width,
+            kernel,
+            stride,
+            padding,
+        };
         let (rows, columns) = shape.output_size();
         let out = [batch, outputs, rows, columns];
         // Absent parts are stood for by the bias, which is always there.
-        let parts = [x, &self.weight, &self.bias, shift.unwrap_or(&self.bias), residual.unwrap_or(&self.bias)];
+        let parts = [
+            x,
+            &self.weight,
+            &self.bias,
+            shift.unwrap_or(&self.bias),
+            residual.unwrap_or(&self.bias),
+        ];
         on_slices(parts, &out, |[x, w, b, s, r]| {
             let (s, r) = (shift.map(|_| s), residual.map(|_| r));
             ops::conv2d(x, shape, w, Some(b), s, r, compute.parallel)
@@ -130,12 +159,22 @@ impl Linear {
     /// A layer with bias.
     pub fn new(scope: &Scope<'_>, inputs: usize, outputs: usize) -> Result<Self> {
         let bias = Some(scope.get("bias", &[outputs]));
-        Ok(Self { weight: scope.matrix("weight", outputs, inputs)?, bias, outputs, inputs })
+        Ok(Self {
+            weight: scope.matrix("weight", outputs, inputs)?,
+            bias,
+            outputs,
+            inputs,
+        })
     }
 
     /// A layer without bias.
     pub fn without_bias(scope: &Scope<'_>, inputs: usize, outputs: usize) -> Result<Self> {
-        Ok(Self { weight: scope.matrix("weight", outputs, inputs)?, bias: None, outputs, inputs })
+        Ok(Self {
+            weight: scope.matrix("weight", outputs, inputs)?,
+            bias: None,
+            outputs,
+            inputs,
+        })
     }
 
     fn shape(&self) -> (usize, usize) {
@@ -161,7 +200,12 @@ impl Linear {
             *last = self.outputs;
         }
         let bias = self.bias.as_ref();
-        let parts = [x, &self.weight, bias.unwrap_or(&self.weight), residual.unwrap_or(&self.weight)];
+        let parts = [
+            x,
+            &self.weight,
+            bias.unwrap_or(&self.weight),
+            residual.unwrap_or(&self.weight),
+        ];
         on_slices(parts, &out, |[x, w, b, r]| {
             let (b, r) = (bias.map(|_| b), residual.map(|_| r));
             ops::linear(x, w, self.shape(), b, r, compute.parallel)
@@ -175,7 +219,10 @@ impl Linear {
         if let Some(last) = out.last_mut() {
             *last = self.outputs;
         }
-        let y = x.reshape(((), self.inputs))?.matmul(&self.weight.t()?)?.reshape(out)?;
+        let y = x
+            .reshape(((), self.inputs))?
+            .matmul(&self.weight.t()?)?
+            .reshape(out)?;
         match &self.bias {
             Some(bias) => y.broadcast_add(bias),
             None => Ok(y),
@@ -199,12 +246,25 @@ impl Linear {
     pub fn to_planes(&self, x: &Tensor, residual: &Tensor, compute: Compute) -> Result<Tensor> {
         let (n, c, h, w) = residual.dims4()?;
         if !compute.fast() {
-            return self.plain(x)?.transpose(1, 2)?.contiguous()?.reshape((n, c, h, w))? + residual;
+            return self
+                .plain(x)?
+                .transpose(1, 2)?
+                .contiguous()?
+                .reshape((n, c, h, w))?
+                + residual;
         }
         let bias = self.bias.as_ref();
         let parts = [x, &self.weight, bias.unwrap_or(&self.weight), residual];
         on_slices(parts, &[n, c, h, w], |[x, weight, b, r]| {
-            ops::linear_to_planes(x, h * w, weight, self.shape(), bias.map(|_| b), r, compute.parallel)
+            ops::linear_to_planes(
+                x,
+                h * w,
+                weight,
+                self.shape(),
+                bias.map(|_| b),
+                r,
+                compute.parallel,
+            )
         })
     }
 }
@@ -221,7 +281,12 @@ impl GroupNorm {
     /// Normalises `channels` in `groups`.
     pub fn new(scope: &Scope<'_>, channels: usize, groups: usize, epsilon: f64) -> Self {
         let (weight, bias) = (scope.get("weight", &[channels]), scope.get("bias", &[channels]));
-        Self { weight, bias, groups, epsilon }
+        Self {
+            weight,
+            bias,
+            groups,
+            epsilon,
+        }
     }
 
     /// `[n, channels, h, w]` to the same, followed by SiLU on request.
@@ -238,8 +303,12 @@ impl GroupNorm {
             let y = candle_nn::Module::forward(&norm, &x.contiguous()?)?;
             return if silu { y.silu() } else { Ok(y) };
         }
-        let shape =
-            ops::GroupNormShape { channels, pixels: h * w, groups: self.groups, epsilon: self.epsilon };
+        let shape = ops::GroupNormShape {
+            channels,
+            pixels: h * w,
+            groups: self.groups,
+            epsilon: self.epsilon,
+        };
         on_slices([x, &self.weight, &self.bias], x.dims(), |[x, weight, bias]| {
             ops::group_norm(x, shape, weight, bias, silu, compute.parallel)
         })
@@ -256,7 +325,11 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Normalises `channels` values.
     pub fn new(scope: &Scope<'_>, channels: usize, epsilon: f64) -> Self {
-        Self { weight: scope.get("weight", &[channels]), bias: scope.get("bias", &[channels]), epsilon }
+        Self {
+            weight: scope.get("weight", &[channels]),
+            bias: scope.get("bias", &[channels]),
+            epsilon,
+        }
     }
 
     /// `[…, channels]` to the same.

@@ -26,9 +26,15 @@ impl TorchRng {
         state[0] = seed as u32;
         for i in 1..N {
             let previous = state[i - 1];
-            state[i] = (previous ^ (previous >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
+            state[i] = (previous ^ (previous >> 30))
+                .wrapping_mul(1_812_433_253)
+                .wrapping_add(i as u32);
         }
-        Self { state, next: N, spare: None }
+        Self {
+            state,
+            next: N,
+            spare: None,
+        }
     }
 
     fn twist(&mut self) {
@@ -111,7 +117,10 @@ mod tests {
     fn the_twister_is_the_published_one() {
         // First outputs for seed 5489, from Matsumoto and Nishimura's reference program.
         let mut rng = TorchRng::new(5489);
-        assert_eq!([rng.next_u32(), rng.next_u32(), rng.next_u32()], [3_499_211_612, 581_869_302, 3_890_346_734]);
+        assert_eq!(
+            [rng.next_u32(), rng.next_u32(), rng.next_u32()],
+            [3_499_211_612, 581_869_302, 3_890_346_734]
+        );
     }
 
     #[test]
@@ -127,6 +136,9 @@ mod tests {
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
         let variance = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n - mean * mean;
         assert!(values.iter().all(|v| v.is_finite()));
-        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");
+        assert!(
+            mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05,
+            "mean {mean}, variance {variance}"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! A loaded checkpoint.
 
 use super::{
-    Checkpoint, ClipTokenizer, DiffusionError, Kernels, LatentPreview, ScheduleConfig, TextEncoder, UNet, VaeDecoder,
-    WeightMap, layers::Compute, text_encoder, vae,
+    Checkpoint, ClipTokenizer, DiffusionError, Kernels, LatentPreview, ScheduleConfig, TextEncoder, UNet,
+    VaeDecoder, WeightMap, layers::Compute, text_encoder, vae,
 };
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
@@ -20,7 +20,10 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     /// f32 on the CPU.
     fn default() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32 }
+        Self {
+            device: Device::Cpu,
+            dtype: DType::F32,
+        }
     }
 }
 
@@ -58,15 +61,20 @@ impl Pipeline {
                 )));
             }
         }
-        let Checkpoint { unet, vae: vae_config, text, .. } = checkpoint;
+        let Checkpoint {
+            unet,
+            vae: vae_config,
+            text,
+            ..
+        } = checkpoint;
         let tokenizer = ClipTokenizer::open(&checkpoint.tokenizer, text)?;
-        let text_weights =
-            WeightMap::load(&checkpoint.text_files, *dtype, device, text_encoder::canonical)?;
+        let text_weights = WeightMap::load(&checkpoint.text_files, *dtype, device, text_encoder::canonical)?;
         let text = TextEncoder::new(text, &text_weights)?;
         let vae_weights = WeightMap::load(&checkpoint.vae_files, *dtype, device, vae::canonical)?;
         let vae = VaeDecoder::new(vae_config, &vae_weights)?;
-        let unet_weights =
-            WeightMap::load(&checkpoint.unet_files, *dtype, device, |name| Some(name.to_owned()))?;
+        let unet_weights = WeightMap::load(&checkpoint.unet_files, *dtype, device, |name| {
+            Some(name.to_owned())
+        })?;
         let unet = UNet::new(unet, &unet_weights)?;
         Ok(Self {
             tokenizer: Arc::new(tokenizer),
@@ -87,7 +95,10 @@ impl Pipeline {
     #[must_use]
     pub fn with_kernels(&self, kernels: Kernels) -> Self {
         let fast = kernels == Kernels::Fast && Kernels::best(&self.device, self.dtype) == Kernels::Fast;
-        Self { kernels: if fast { Kernels::Fast } else { Kernels::Plain }, ..self.clone() }
+        Self {
+            kernels: if fast { Kernels::Fast } else { Kernels::Plain },
+            ..self.clone()
+        }
     }
 
     /// A pipeline in which some tensors of the UNet are replaced, by their diffusers names; everything else is shared.
@@ -100,7 +111,11 @@ impl Pipeline {
     ) -> Result<Self, DiffusionError> {
         let weights = self.unet_weights.with(changes);
         let unet = UNet::new(self.unet.config(), &weights)?;
-        Ok(Self { unet: Arc::new(unet), unet_weights: weights, ..self.clone() })
+        Ok(Self {
+            unet: Arc::new(unet),
+            unet_weights: weights,
+            ..self.clone()
+        })
     }
 
     /// The UNet's weights, by their diffusers names.
@@ -166,7 +181,9 @@ impl Pipeline {
         embeddings: &Tensor,
     ) -> Result<Tensor, DiffusionError> {
         let latents = latents.to_dtype(self.dtype)?;
-        let output = self.unet.forward(&latents, timestep, embeddings, self.compute(), None)?;
+        let output = self
+            .unet
+            .forward(&latents, timestep, embeddings, self.compute(), None)?;
         Ok(output.to_dtype(DType::F32)?)
     }
 
@@ -175,7 +192,10 @@ impl Pipeline {
     /// # Errors
     /// Shapes that do not fit.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor, DiffusionError> {
-        let raw = self.vae.decode(&latents.to_dtype(self.dtype)?, self.compute())?.to_dtype(DType::F32)?;
+        let raw = self
+            .vae
+            .decode(&latents.to_dtype(self.dtype)?, self.compute())?
+            .to_dtype(DType::F32)?;
         Ok(raw.affine(0.5, 0.5)?.clamp(0f32, 1f32)?)
     }
 

@@ -53,7 +53,9 @@ impl LatentPreview {
         for (i, row) in squares.iter_mut().enumerate() {
             row[i] += RIDGE;
         }
-        Ok(Self { weights: products.map(|product| solve(squares.clone(), product)) })
+        Ok(Self {
+            weights: products.map(|product| solve(squares.clone(), product)),
+        })
     }
 
     /// Pictures of latents `[n, channels, h, w]`, h × w pixels each.
@@ -68,7 +70,11 @@ impl LatentPreview {
                 self.weights[0].len() - 1
             )));
         }
-        let values = latents.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        let values = latents
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F32)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
         let area = h * w;
         let picture = |i: usize| {
             RgbImage::from_fn(w as u32, h as u32, |x, y| {
@@ -108,7 +114,9 @@ fn patchwork(pictures: usize, channels: usize) -> Vec<f32> {
 fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     let n = b.len();
     for column in 0..n {
-        let pivot = (column..n).max_by(|&i, &j| a[i][column].abs().total_cmp(&a[j][column].abs())).unwrap_or(column);
+        let pivot = (column..n)
+            .max_by(|&i, &j| a[i][column].abs().total_cmp(&a[j][column].abs()))
+            .unwrap_or(column);
         a.swap(column, pivot);
         b.swap(column, pivot);
         for row in column + 1..n {
@@ -142,7 +150,9 @@ mod tests {
 
     #[test]
     fn an_affine_map_is_applied_per_pixel() {
-        let map = LatentPreview { weights: [vec![0.5, 0.0, 0.0], vec![0.0, 1.0, 0.25], vec![0.0, 0.0, 2.0]] };
+        let map = LatentPreview {
+            weights: [vec![0.5, 0.0, 0.0], vec![0.0, 1.0, 0.25], vec![0.0, 0.0, 2.0]],
+        };
         let latents = Tensor::new(&[[[[1f32, 0.0]], [[0.5f32, -9.0]]]], &Device::Cpu).unwrap();
         let pictures = map.apply(&latents).unwrap();
         assert_eq!(pictures[0].as_raw(), &[128, 191, 255, 0, 0, 255]);

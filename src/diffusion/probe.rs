@@ -54,12 +54,22 @@ pub struct ProbeSet {
 impl ProbeSet {
     /// Nothing.
     pub const fn none() -> Self {
-        Self { attention: false, value: false, feed_forward: false, steps: 0..usize::MAX }
+        Self {
+            attention: false,
+            value: false,
+            feed_forward: false,
+            steps: 0..usize::MAX,
+        }
     }
 
     /// Everything, at every step.
     pub const fn all() -> Self {
-        Self { attention: true, value: true, feed_forward: true, steps: 0..usize::MAX }
+        Self {
+            attention: true,
+            value: true,
+            feed_forward: true,
+            steps: 0..usize::MAX,
+        }
     }
 
     /// Whether anything is to be shown at a step.
@@ -95,7 +105,11 @@ impl Site<'_> {
     /// None for tensors that came with the site.
     pub fn conditional(&self, tensor: &Tensor) -> candle_core::Result<Tensor> {
         let n = tensor.dim(0)?;
-        if self.guided { tensor.narrow(0, n / 2, n / 2) } else { Ok(tensor.clone()) }
+        if self.guided {
+            tensor.narrow(0, n / 2, n / 2)
+        } else {
+            Ok(tensor.clone())
+        }
     }
 }
 
@@ -123,7 +137,9 @@ impl Step<'_> {
     /// # Errors
     /// None for tensors that came with the step.
     pub fn noise_norms(&self) -> candle_core::Result<Option<Vec<f32>>> {
-        let Some(unconditional) = self.noise_uncond else { return Ok(None) };
+        let Some(unconditional) = self.noise_uncond else {
+            return Ok(None);
+        };
         let difference = (self.noise_cond - unconditional)?.to_dtype(DType::F32)?;
         let squares = difference.sqr()?.flatten_from(1)?.sum(D::Minus1)?;
         squares.sqrt()?.to_vec1().map(Some)
@@ -144,7 +160,14 @@ impl<'a> Tap<'a> {
     /// A tap for one pass through the network; `None` when nothing is to be shown at that step.
     pub fn new(observer: &'a mut dyn Observer, step: usize, timestep: usize, guided: bool) -> Option<Self> {
         let set = observer.probe();
-        set.is_on(step).then_some(Self { observer, set, step, timestep, guided, index: 0 })
+        set.is_on(step).then_some(Self {
+            observer,
+            set,
+            step,
+            timestep,
+            guided,
+            index: 0,
+        })
     }
 
     pub(super) fn wants_attention(&self) -> bool {
@@ -152,8 +175,22 @@ impl<'a> Tap<'a> {
     }
 
     fn site<'s>(&self, layer: &'s str, (height, width): (usize, usize)) -> Site<'s> {
-        let Self { step, timestep, guided, index, .. } = *self;
-        Site { layer, index, step, timestep, height, width, guided }
+        let Self {
+            step,
+            timestep,
+            guided,
+            index,
+            ..
+        } = *self;
+        Site {
+            layer,
+            index,
+            step,
+            timestep,
+            height,
+            width,
+            guided,
+        }
     }
 
     pub(super) fn attention(&mut self, layer: &str, size: (usize, usize), probabilities: &Tensor) {

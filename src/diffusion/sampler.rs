@@ -57,7 +57,12 @@ impl Pipeline {
         request: &SampleRequest,
         observer: &mut dyn Observer,
     ) -> Result<Sample, DiffusionError> {
-        let Sampling { steps, guidance, scheduler, .. } = request.sampling;
+        let Sampling {
+            steps,
+            guidance,
+            scheduler,
+            ..
+        } = request.sampling;
         request.sampling.validate().map_err(DiffusionError::Request)?;
         let schedule = match scheduler {
             SchedulerKind::Ddim => Ddim::new(&self.schedule, steps as usize)?,
@@ -78,9 +83,15 @@ impl Pipeline {
         let timesteps = schedule.timesteps();
         for (index, &timestep) in timesteps.iter().enumerate() {
             let input = schedule.model_input(&latents, timestep).to_dtype(self.dtype)?;
-            let input = if guided { Tensor::cat(&[&input, &input], 0)? } else { input };
+            let input = if guided {
+                Tensor::cat(&[&input, &input], 0)?
+            } else {
+                input
+            };
             let tap = Tap::new(observer, index, timestep, guided);
-            let output = self.unet.forward(&input, timestep, &embeddings, self.compute(), tap)?;
+            let output = self
+                .unet
+                .forward(&input, timestep, &embeddings, self.compute(), tap)?;
             let output = output.to_dtype(DType::F32)?;
             let (unconditional, conditional) = if guided {
                 (Some(output.narrow(0, 0, n)?), output.narrow(0, n, n)?)
@@ -93,11 +104,16 @@ impl Pipeline {
             };
             let stepped = schedule.step(&combined, timestep, &latents)?;
             if !is_finite(&stepped.latents)? {
-                return Err(DiffusionError::NotFinite(format!("at step {} of {}", index + 1, timesteps.len())));
+                return Err(DiffusionError::NotFinite(format!(
+                    "at step {} of {}",
+                    index + 1,
+                    timesteps.len()
+                )));
             }
             let noise_cond = schedule.noise(&conditional, timestep, &latents)?;
-            let noise_uncond =
-                unconditional.map(|u| schedule.noise(&u, timestep, &latents)).transpose()?;
+            let noise_uncond = unconditional
+                .map(|u| schedule.noise(&u, timestep, &latents))
+                .transpose()?;
             latents = stepped.latents;
             let step = Step {
                 index,
@@ -117,7 +133,11 @@ impl Pipeline {
         if !is_finite(&decoded)? {
             return Err(DiffusionError::NotFinite("while decoding".to_owned()));
         }
-        Ok(Sample { images: to_images(&decoded)?, decoded, latents })
+        Ok(Sample {
+            images: to_images(&decoded)?,
+            decoded,
+            latents,
+        })
     }
 
     /// The initial noise of a request, `[n, channels, h, w]`, f32.
@@ -126,10 +146,14 @@ impl Pipeline {
     /// A size the network does not allow, no picture or too many, given noise of another shape.
     pub fn initial_noise(&self, request: &SampleRequest) -> Result<Tensor, DiffusionError> {
         let refuse = |message: String| Err(DiffusionError::Request(message));
-        let Sampling { width, height, rng, .. } = request.sampling;
+        let Sampling {
+            width, height, rng, ..
+        } = request.sampling;
         let factor = self.vae.config().factor();
         if !(width as usize).is_multiple_of(factor) || !(height as usize).is_multiple_of(factor) {
-            return refuse(format!("{width}×{height} pixels: this checkpoint needs multiples of {factor}"));
+            return refuse(format!(
+                "{width}×{height} pixels: this checkpoint needs multiples of {factor}"
+            ));
         }
         let (h, w) = (height as usize / factor, width as usize / factor);
         let channels = self.unet.config().in_channels;
@@ -138,11 +162,15 @@ impl Pipeline {
         let (count, values) = match &request.noise {
             InitialNoise::Seeds(seeds) => {
                 let draw = |&seed: &u64| TorchRng::new(seed).randn(size);
-                (seeds.len(), seeds.iter().take(MAX_PICTURES).flat_map(draw).collect())
+                (
+                    seeds.len(),
+                    seeds.iter().take(MAX_PICTURES).flat_map(draw).collect(),
+                )
             }
-            InitialNoise::Batch { seed, count } => {
-                (*count, TorchRng::new(*seed).randn(size * (*count).min(MAX_PICTURES)))
-            }
+            InitialNoise::Batch { seed, count } => (
+                *count,
+                TorchRng::new(*seed).randn(size * (*count).min(MAX_PICTURES)),
+            ),
             InitialNoise::Given(noise) => {
                 let expected = [channels, h, w];
                 if noise.rank() != 4 || noise.dims()[1..] != expected {
@@ -151,7 +179,11 @@ impl Pipeline {
                         noise.dims()
                     ));
                 }
-                let values = noise.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
+                let values = noise
+                    .to_dtype(DType::F32)?
+                    .to_device(&Device::Cpu)?
+                    .flatten_all()?
+                    .to_vec1()?;
                 if values.iter().any(|v: &f32| !v.is_finite()) {
                     return refuse("the given noise is not finite".to_owned());
                 }
@@ -159,7 +191,9 @@ impl Pipeline {
             }
         };
         if !(1..=MAX_PICTURES).contains(&count) {
-            return refuse(format!("{count} pictures at once; 1 to {MAX_PICTURES} are possible"));
+            return refuse(format!(
+                "{count} pictures at once; 1 to {MAX_PICTURES} are possible"
+            ));
         }
         Ok(Tensor::from_vec(values, (count, channels, h, w), &self.device)?)
     }
@@ -202,7 +236,10 @@ mod tests {
     #[test]
     fn halves_round_to_even_as_in_numpy() {
         let values = [0.5 / 255.0, 1.5 / 255.0, 1.0];
-        let tensor = Tensor::new(&values.map(|v: f32| v), &Device::Cpu).unwrap().reshape((1, 3, 1, 1)).unwrap();
+        let tensor = Tensor::new(&values.map(|v: f32| v), &Device::Cpu)
+            .unwrap()
+            .reshape((1, 3, 1, 1))
+            .unwrap();
         let byte = |v: f32| (255.0 * v).round_ties_even() as u8;
         assert_eq!(to_images(&tensor).unwrap()[0].as_raw(), &values.map(byte));
         assert_eq!([0.5f32, 1.5, 2.5].map(f32::round_ties_even), [0.0, 2.0, 2.0]);
@@ -211,7 +248,12 @@ mod tests {
     #[test]
     fn embeddings_repeat_picture_by_picture() {
         let t = Tensor::new(&[[[1f32]], [[2.0]]], &Device::Cpu).unwrap();
-        let r = repeat_each(&t, 3).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let r = repeat_each(&t, 3)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
         assert_eq!(r, [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
     }
 }

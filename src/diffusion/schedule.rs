@@ -149,7 +149,9 @@ impl Ddim {
     /// Shapes that do not agree.
     pub fn step(&self, output: &Tensor, timestep: usize, latents: &Tensor) -> candle_core::Result<Stepped> {
         let here = self.alphas[timestep];
-        let next = timestep.checked_sub(self.stride).map_or(self.final_alpha, |t| self.alphas[t]);
+        let next = timestep
+            .checked_sub(self.stride)
+            .map_or(self.final_alpha, |t| self.alphas[t]);
         let (alpha, sigma) = (f64::from(here.sqrt()), f64::from((1.0 - here).sqrt()));
         let original = match self.prediction {
             Prediction::Noise => ((latents - (output * sigma)?)? / alpha)?,
@@ -163,20 +165,26 @@ impl Ddim {
             None => original,
         };
         let direction = (noise * f64::from((1.0 - next).sqrt()))?;
-        Ok(Stepped { latents: ((&original * f64::from(next.sqrt()))? + direction)?, original })
+        Ok(Stepped {
+            latents: ((&original * f64::from(next.sqrt()))? + direction)?,
+            original,
+        })
     }
 }
 
 fn betas(schedule: &BetaSchedule, train: usize) -> Vec<f32> {
     match schedule {
         BetaSchedule::Linear { start, end } => linspace(*start as f32, *end as f32, train),
-        BetaSchedule::ScaledLinear { start, end } => {
-            linspace(start.sqrt() as f32, end.sqrt() as f32, train).into_iter().map(|b| b * b).collect()
-        }
+        BetaSchedule::ScaledLinear { start, end } => linspace(start.sqrt() as f32, end.sqrt() as f32, train)
+            .into_iter()
+            .map(|b| b * b)
+            .collect(),
         BetaSchedule::SquaredCosine => {
             let bar = |t: f64| ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
             let n = train as f64;
-            (0..train).map(|i| (1.0 - bar((i + 1) as f64 / n) / bar(i as f64 / n)).min(0.999) as f32).collect()
+            (0..train)
+                .map(|i| (1.0 - bar((i + 1) as f64 / n) / bar(i as f64 / n)).min(0.999) as f32)
+                .collect()
         }
         BetaSchedule::Given(betas) => betas.clone(),
     }
@@ -189,7 +197,13 @@ fn linspace(start: f32, end: f32, count: usize) -> Vec<f32> {
     }
     let step = (end - start) / (count - 1) as f32;
     (0..count)
-        .map(|i| if i < count / 2 { start + step * i as f32 } else { end - step * (count - 1 - i) as f32 })
+        .map(|i| {
+            if i < count / 2 {
+                start + step * i as f32
+            } else {
+                end - step * (count - 1 - i) as f32
+            }
+        })
         .collect()
 }
 
@@ -205,7 +219,9 @@ fn cumulative(betas: &[f32]) -> Vec<f32> {
 /// Algorithm 1 of Lin et al. (2305.08891).
 fn zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
     let mut roots: Vec<f32> = cumulative(betas).into_iter().map(f32::sqrt).collect();
-    let (Some(&first), Some(&last)) = (roots.first(), roots.last()) else { return Vec::new() };
+    let (Some(&first), Some(&last)) = (roots.first(), roots.last()) else {
+        return Vec::new();
+    };
     let scale = first / (first - last);
     for root in &mut roots {
         *root = (*root - last) * scale;
@@ -220,8 +236,18 @@ fn timesteps(spacing: Spacing, train: usize, steps: usize, offset: usize) -> Vec
         Spacing::Leading => (0..steps).rev().map(|i| i * (train / steps) + offset).collect(),
         Spacing::Linspace => {
             // numpy's linspace: multiples of the step, and the end exactly.
-            let step = if steps > 1 { (train - 1) as f64 / (steps - 1) as f64 } else { 0.0 };
-            let at = |i: usize| if i > 0 && i + 1 == steps { train - 1 } else { round(i as f64 * step) };
+            let step = if steps > 1 {
+                (train - 1) as f64 / (steps - 1) as f64
+            } else {
+                0.0
+            };
+            let at = |i: usize| {
+                if i > 0 && i + 1 == steps {
+                    train - 1
+                } else {
+                    round(i as f64 * step)
+                }
+            };
             (0..steps).rev().map(at).collect()
         }
         Spacing::Trailing => {
@@ -229,7 +255,9 @@ fn timesteps(spacing: Spacing, train: usize, steps: usize, offset: usize) -> Vec
             let (start, ratio) = (train as f64, train as f64 / steps as f64);
             let delta = (start - ratio) - start;
             let count = (-start / -ratio).ceil() as usize;
-            (0..count).map(|i| round(start + i as f64 * delta).saturating_sub(1)).collect()
+            (0..count)
+                .map(|i| round(start + i as f64 * delta).saturating_sub(1))
+                .collect()
         }
     }
 }
@@ -246,7 +274,10 @@ mod tests {
         ScheduleConfig {
             class: "DDIMScheduler".into(),
             train_steps: 1000,
-            betas: BetaSchedule::ScaledLinear { start: 0.00085, end: 0.012 },
+            betas: BetaSchedule::ScaledLinear {
+                start: 0.00085,
+                end: 0.012,
+            },
             zero_terminal_snr: false,
             prediction: Prediction::Noise,
             spacing: Spacing::Leading,
@@ -269,7 +300,10 @@ mod tests {
             let error = Ddim::new(&stable_diffusion(), steps).unwrap_err().to_string();
             assert!(error.contains("steps"), "{error}");
         }
-        let all = ScheduleConfig { steps_offset: 0, ..stable_diffusion() };
+        let all = ScheduleConfig {
+            steps_offset: 0,
+            ..stable_diffusion()
+        };
         assert_eq!(Ddim::new(&all, 1000).unwrap().timesteps().len(), 1000);
     }
 
@@ -285,17 +319,28 @@ mod tests {
         let velocity = ((&noise * alpha.sqrt()).unwrap()
             - (&expected.original * (1.0 - alpha).sqrt()).unwrap())
         .unwrap();
-        for (prediction, output) in
-            [(Prediction::Velocity, velocity), (Prediction::Original, expected.original.clone())]
-        {
-            let ddim = Ddim { prediction, ..by_noise.clone() };
+        for (prediction, output) in [
+            (Prediction::Velocity, velocity),
+            (Prediction::Original, expected.original.clone()),
+        ] {
+            let ddim = Ddim {
+                prediction,
+                ..by_noise.clone()
+            };
             let got = ddim.step(&output, t, &x).unwrap();
             for (a, b) in [
                 (got.latents, &expected.latents),
                 (got.original, &expected.original),
                 (ddim.noise(&output, t, &x).unwrap(), &noise),
             ] {
-                let worst = (a - b).unwrap().abs().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+                let worst = (a - b)
+                    .unwrap()
+                    .abs()
+                    .unwrap()
+                    .max(0)
+                    .unwrap()
+                    .to_scalar::<f32>()
+                    .unwrap();
                 assert!(worst < 2e-6, "{prediction}: off by {worst}");
             }
         }

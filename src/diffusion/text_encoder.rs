@@ -57,7 +57,10 @@ impl TextEncoder {
         let embeddings = scope.at("embeddings");
         Ok(Self {
             tokens: embeddings.get("token_embedding.weight", &[config.vocab_size, width]),
-            positions: embeddings.get("position_embedding.weight", &[config.max_position_embeddings, width]),
+            positions: embeddings.get(
+                "position_embedding.weight",
+                &[config.max_position_embeddings, width],
+            ),
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
             final_norm: LayerNorm::new(&scope.at("final_layer_norm"), width, config.layer_norm_eps),
             config: config.clone(),
@@ -78,7 +81,9 @@ impl TextEncoder {
     /// Ids beyond the vocabulary.
     pub fn embed(&self, ids: &Tensor) -> Result<Tensor> {
         let (n, tokens) = ids.dims2()?;
-        self.tokens.index_select(&ids.flatten_all()?, 0)?.reshape((n, tokens, self.config.hidden_size))
+        self.tokens
+            .index_select(&ids.flatten_all()?, 0)?
+            .reshape((n, tokens, self.config.hidden_size))
     }
 
     /// As [`forward`](Self::forward), from token embeddings.
@@ -89,8 +94,15 @@ impl TextEncoder {
         let (_, tokens, _) = embedded.dims3()?;
         let mut x = embedded.broadcast_add(&self.positions.narrow(0, 0, tokens)?)?;
         // A token sees itself and what came before.
-        let mask: Vec<f32> =
-            (0..tokens * tokens).map(|i| if i % tokens > i / tokens { f32::NEG_INFINITY } else { 0.0 }).collect();
+        let mask: Vec<f32> = (0..tokens * tokens)
+            .map(|i| {
+                if i % tokens > i / tokens {
+                    f32::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            })
+            .collect();
         let mask = Tensor::from_vec(mask, (tokens, tokens), embedded.device())?;
         for layer in &self.layers {
             x = self.layer(layer, &x, &mask, compute)?;
@@ -101,16 +113,26 @@ impl TextEncoder {
     fn layer(&self, layer: &EncoderLayer, x: &Tensor, mask: &Tensor, compute: Compute) -> Result<Tensor> {
         let (n, tokens, width) = x.dims3()?;
         let heads = self.config.num_attention_heads;
-        let split =
-            |t: Tensor| t.reshape((n, tokens, heads, width / heads))?.transpose(1, 2)?.contiguous();
+        let split = |t: Tensor| {
+            t.reshape((n, tokens, heads, width / heads))?
+                .transpose(1, 2)?
+                .contiguous()
+        };
         let y = layer.norm1.forward(x, compute)?;
         let scale = 1.0 / ((width / heads) as f64).sqrt();
         let q = split((layer.q.forward(&y, compute)? * scale)?)?;
         let k = split(layer.k.forward(&y, compute)?)?;
         let v = split(layer.v.forward(&y, compute)?)?;
-        let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?.to_dtype(DType::F32)?.broadcast_add(mask)?;
+        let scores = q
+            .matmul(&k.transpose(2, 3)?.contiguous()?)?
+            .to_dtype(DType::F32)?
+            .broadcast_add(mask)?;
         let weights = candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(x.dtype())?;
-        let mixed = weights.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((n, tokens, width))?;
+        let mixed = weights
+            .matmul(&v)?
+            .transpose(1, 2)?
+            .contiguous()?
+            .reshape((n, tokens, width))?;
         let x = layer.out.forward_with(&mixed, Some(x), compute)?;
         let y = layer.fc1.forward(&layer.norm2.forward(&x, compute)?, compute)?;
         let y = match self.config.activation {
@@ -135,6 +157,8 @@ impl TextEncoder {
 /// part of the text tower.
 pub(super) fn canonical(name: &str) -> Option<String> {
     let name = name.strip_prefix("text_model.").unwrap_or(name);
-    let part = name.starts_with("embeddings.") || name.starts_with("encoder.") || name.starts_with("final_layer_norm.");
+    let part = name.starts_with("embeddings.")
+        || name.starts_with("encoder.")
+        || name.starts_with("final_layer_norm.");
     (part && !name.ends_with("position_ids")).then(|| name.to_owned())
 }

@@ -6,9 +6,7 @@ use super::{
 };
 use serde_json::{Value, json};
 use std::path::Path;
-use tokenizers::{
-    PaddingDirection, PaddingParams, PaddingStrategy, Tokenizer, TruncationParams,
-};
+use tokenizers::{PaddingDirection, PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
 
 const START: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
@@ -37,11 +35,18 @@ impl ClipTokenizer {
             let description = assemble(folder, &vocabulary)?;
             (vocabulary, description)
         };
-        let wrong = |message: String| CheckpointError::Tokenizer { path: path.clone(), message };
-        let mut inner: Tokenizer =
-            description.parse().map_err(|e: tokenizers::Error| wrong(format!("not a usable tokenizer: {e}")))?;
+        let wrong = |message: String| CheckpointError::Tokenizer {
+            path: path.clone(),
+            message,
+        };
+        let mut inner: Tokenizer = description
+            .parse()
+            .map_err(|e: tokenizers::Error| wrong(format!("not a usable tokenizer: {e}")))?;
 
-        let settings = [folder.join("tokenizer_config.json"), folder.join("special_tokens_map.json")];
+        let settings = [
+            folder.join("tokenizer_config.json"),
+            folder.join("special_tokens_map.json"),
+        ];
         let settings: Vec<Value> = settings
             .iter()
             .filter(|p| p.is_file())
@@ -64,10 +69,18 @@ impl ClipTokenizer {
         // transformers writes 1e30 for “no limit”.
         let named = settings.iter().find_map(|s| s.get("model_max_length")?.as_f64());
         let longest = text.max_position_embeddings;
-        let length = named.map_or(longest, |n| if n >= 2.0 { (n as usize).min(longest) } else { longest });
+        let length = named.map_or(longest, |n| {
+            if n >= 2.0 {
+                (n as usize).min(longest)
+            } else {
+                longest
+            }
+        });
 
-        if let Some((token, id)) =
-            inner.get_vocab(true).into_iter().find(|(_, id)| *id as usize >= text.vocab_size)
+        if let Some((token, id)) = inner
+            .get_vocab(true)
+            .into_iter()
+            .find(|(_, id)| *id as usize >= text.vocab_size)
         {
             return Err(wrong(format!(
                 "token “{token}” has id {id}, but the text encoder knows only {} tokens",
@@ -75,7 +88,10 @@ impl ClipTokenizer {
             )));
         }
         inner
-            .with_truncation(Some(TruncationParams { max_length: length, ..TruncationParams::default() }))
+            .with_truncation(Some(TruncationParams {
+                max_length: length,
+                ..TruncationParams::default()
+            }))
             .map_err(|e| wrong(format!("cannot cut prompts to {length} tokens: {e}")))?;
         inner.with_padding(Some(PaddingParams {
             strategy: PaddingStrategy::Fixed(length),
@@ -98,13 +114,19 @@ impl ClipTokenizer {
     /// # Errors
     /// What the tokenizer library says; not expected for any text.
     pub fn encode(&self, prompt: &str) -> Result<Vec<u32>, String> {
-        let encoding = self.inner.encode(prompt, true).map_err(|e| format!("cannot tokenize the prompt: {e}"))?;
+        let encoding = self
+            .inner
+            .encode(prompt, true)
+            .map_err(|e| format!("cannot tokenize the prompt: {e}"))?;
         Ok(encoding.get_ids().to_vec())
     }
 
     /// Position of the first end token, which is also the number of tokens before it (start token included).
     pub fn end_position(&self, ids: &[u32]) -> usize {
-        ids.iter().skip(1).position(|&id| id == self.end).map_or(ids.len().saturating_sub(1), |i| i + 1)
+        ids.iter()
+            .skip(1)
+            .position(|&id| id == self.end)
+            .map_or(ids.len().saturating_sub(1), |i| i + 1)
     }
 
     /// The tokens of a prompt as pieces of text, without start, end and padding.
@@ -114,7 +136,12 @@ impl ClipTokenizer {
     pub fn pieces(&self, prompt: &str) -> Result<Vec<String>, String> {
         let ids = self.encode(prompt)?;
         let end = self.end_position(&ids);
-        let piece = |id: &u32| self.inner.id_to_token(*id).unwrap_or_default().replace("</w>", "");
+        let piece = |id: &u32| {
+            self.inner
+                .id_to_token(*id)
+                .unwrap_or_default()
+                .replace("</w>", "")
+        };
         Ok(ids.get(1..end).unwrap_or_default().iter().map(piece).collect())
     }
 }
@@ -122,22 +149,36 @@ impl ClipTokenizer {
 /// The description of CLIP's tokenizer around a bare vocabulary and its merges
 /// (transformers 5, `models/clip/tokenization_clip.py`).
 fn assemble(folder: &Path, vocabulary: &Path) -> Result<String, CheckpointError> {
-    let wrong =
-        |path: &Path, message: &str| CheckpointError::Tokenizer { path: path.to_owned(), message: message.to_owned() };
+    let wrong = |path: &Path, message: &str| CheckpointError::Tokenizer {
+        path: path.to_owned(),
+        message: message.to_owned(),
+    };
     let vocab = read_json(vocabulary, LIMIT)?;
     let id = |token: &str| {
         vocab.get(token).and_then(Value::as_u64).ok_or_else(|| {
-            wrong(vocabulary, &format!("its vocabulary lacks “{token}”, or its id is not a whole number"))
+            wrong(
+                vocabulary,
+                &format!("its vocabulary lacks “{token}”, or its id is not a whole number"),
+            )
         })
     };
     let (start, end) = (id(START)?, id(END)?);
     let merges_path = folder.join("merges.txt");
     let text = read_text(&merges_path, LIMIT)?;
     let mut merges = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.starts_with("#version") && !l.is_empty()) {
+    for (number, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, l)| !l.starts_with("#version") && !l.is_empty())
+    {
         match line.split_once(' ') {
             Some((a, b)) if !b.contains(' ') => merges.push(json!([a, b])),
-            _ => return Err(wrong(&merges_path, &format!("line {} is not a pair of pieces", number + 1))),
+            _ => {
+                return Err(wrong(
+                    &merges_path,
+                    &format!("line {} is not a pair of pieces", number + 1),
+                ));
+            }
         }
     }
     let added = |id: u64, content: &str| {
@@ -146,7 +187,8 @@ fn assemble(folder: &Path, vocabulary: &Path) -> Result<String, CheckpointError>
     };
     let mut specials = [(start, START), (end, END)];
     specials.sort_unstable();
-    let words = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+    let words =
+        r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
     Ok(json!({
         "version": "1.0",
         "truncation": null,

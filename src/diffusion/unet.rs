@@ -44,8 +44,11 @@ impl UNet {
         let levels = config.levels();
         let (first, last) = (channels[0], channels[levels - 1]);
         let time = 4 * first;
-        let style =
-            ResnetStyle { groups: config.norm_num_groups, epsilon: config.norm_eps, time: Some(time) };
+        let style = ResnetStyle {
+            groups: config.norm_num_groups,
+            epsilon: config.norm_eps,
+            time: Some(time),
+        };
         let attention = |level: usize| AttentionStyle {
             heads: config.heads[level],
             depth: config.transformer_layers[level],
@@ -60,7 +63,16 @@ impl UNet {
             let (inputs, outputs) = (channels[level.saturating_sub(1)], channels[level]);
             let attention = config.down_attention[level].then(|| attention(level));
             let layers = (0..config.layers_per_block[level])
-                .map(|i| Layer::new(&scope, i, if i == 0 { inputs } else { outputs }, outputs, style, attention))
+                .map(|i| {
+                    Layer::new(
+                        &scope,
+                        i,
+                        if i == 0 { inputs } else { outputs },
+                        outputs,
+                        style,
+                        attention,
+                    )
+                })
                 .collect::<Result<Vec<_>>>()?;
             skips.extend(layers.iter().map(|_| outputs));
             let downsample = (level + 1 < levels)
@@ -121,16 +133,26 @@ impl UNet {
         let n = latents.dim(0)?;
         let threads = rayon::current_num_threads();
         let parts = n.min(threads);
-        if parts < 2 || !self.spread || tap.is_some() || compute.kernels != Kernels::Fast || !compute.parallel {
+        if parts < 2 || !self.spread || tap.is_some() || compute.kernels != Kernels::Fast || !compute.parallel
+        {
             return self.pass(latents, timestep, context, compute, tap);
         }
-        let compute = Compute { parallel: threads > parts, ..compute };
+        let compute = Compute {
+            parallel: threads > parts,
+            ..compute
+        };
         let outputs = (0..parts)
             .into_par_iter()
             .map(|part| {
                 let (from, to) = (part * n / parts, (part + 1) * n / parts);
                 let latents = latents.narrow(0, from, to - from)?;
-                self.pass(&latents, timestep, &context.narrow(0, from, to - from)?, compute, None)
+                self.pass(
+                    &latents,
+                    timestep,
+                    &context.narrow(0, from, to - from)?,
+                    compute,
+                    None,
+                )
             })
             .collect::<Result<Vec<_>>>()?;
         Tensor::cat(&outputs, 0)
@@ -147,11 +169,19 @@ impl UNet {
         let (n, _, height, width) = latents.dims4()?;
         let time = time_embedding(&self.config, timestep as f64);
         let time = Tensor::from_vec(time, (1, self.config.block_out_channels[0]), latents.device())?;
-        let time = self.linear_1.forward(&time.to_dtype(latents.dtype())?, compute)?.silu()?;
+        let time = self
+            .linear_1
+            .forward(&time.to_dtype(latents.dtype())?, compute)?
+            .silu()?;
         let time = self.linear_2.forward(&time, compute)?.silu()?;
         let time = time.repeat((n, 1))?;
 
-        let mut pass = Pass { time: &time, context, compute, tap };
+        let mut pass = Pass {
+            time: &time,
+            context,
+            compute,
+            tap,
+        };
         let mut x = self.conv_in.forward(latents, compute)?;
         let mut skips = vec![x.clone()];
         for block in &self.down {
@@ -183,5 +213,9 @@ fn time_embedding(config: &UNetConfig, timestep: f64) -> Vec<f32> {
     };
     let sines = (0..half).map(|i| angle(i).sin());
     let cosines = (0..half).map(|i| angle(i).cos());
-    if config.flip_sin_to_cos { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() }
+    if config.flip_sin_to_cos {
+        cosines.chain(sines).collect()
+    } else {
+        sines.chain(cosines).collect()
+    }
 }

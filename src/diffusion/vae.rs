@@ -38,7 +38,11 @@ impl VaeDecoder {
     }
 
     fn assemble(config: &VaeConfig, scope: &Scope<'_>) -> Result<Self> {
-        let style = ResnetStyle { groups: config.norm_num_groups, epsilon: EPSILON, time: None };
+        let style = ResnetStyle {
+            groups: config.norm_num_groups,
+            epsilon: EPSILON,
+            time: None,
+        };
         let latent = config.latent_channels;
         let channels = &config.block_out_channels;
         let (first, last) = (channels[0], channels[channels.len() - 1]);
@@ -57,7 +61,12 @@ impl VaeDecoder {
             let scope = decoder.at(format!("up_blocks.{index}"));
             let mut layers = Vec::new();
             for i in 0..config.layers_per_block + 1 {
-                layers.push(ResnetBlock::new(&scope.at(format!("resnets.{i}")), width, outputs, style)?);
+                layers.push(ResnetBlock::new(
+                    &scope.at(format!("resnets.{i}")),
+                    width,
+                    outputs,
+                    style,
+                )?);
                 width = outputs;
             }
             let upsample = (index + 1 < channels.len())
@@ -73,7 +82,12 @@ impl VaeDecoder {
             mid_attention,
             mid_last: ResnetBlock::new(&mid.at("resnets.1"), last, last, style)?,
             up,
-            norm_out: GroupNorm::new(&decoder.at("conv_norm_out"), first, config.norm_num_groups, EPSILON),
+            norm_out: GroupNorm::new(
+                &decoder.at("conv_norm_out"),
+                first,
+                config.norm_num_groups,
+                EPSILON,
+            ),
             conv_out: Conv2d::new(&decoder.at("conv_out"), first, 3, 3, 1),
             config: config.clone(),
         })
@@ -92,8 +106,14 @@ impl VaeDecoder {
         let spread = small && n > 1 && compute.kernels == Kernels::Fast && compute.parallel;
         let pictures = if spread {
             let threads = rayon::current_num_threads();
-            let compute = Compute { parallel: threads > n, ..compute };
-            (0..n).into_par_iter().map(|i| one(i, compute)).collect::<Result<Vec<_>>>()?
+            let compute = Compute {
+                parallel: threads > n,
+                ..compute
+            };
+            (0..n)
+                .into_par_iter()
+                .map(|i| one(i, compute))
+                .collect::<Result<Vec<_>>>()?
         } else {
             (0..n).map(|i| one(i, compute)).collect::<Result<Vec<_>>>()?
         };
@@ -120,7 +140,8 @@ impl VaeDecoder {
                 x = conv.forward(&upsample(&x, (2 * h, 2 * w), compute)?, compute)?;
             }
         }
-        self.conv_out.forward(&self.norm_out.forward(&x, true, compute)?, compute)
+        self.conv_out
+            .forward(&self.norm_out.forward(&x, true, compute)?, compute)
     }
 
     /// The configuration the decoder was built from.
@@ -156,6 +177,9 @@ mod tests {
             Some("decoder.mid_block.attentions.0.to_out.0.bias")
         );
         assert_eq!(canonical("encoder.conv_in.weight"), None);
-        assert_eq!(canonical("decoder.conv_in.weight").as_deref(), Some("decoder.conv_in.weight"));
+        assert_eq!(
+            canonical("decoder.conv_in.weight").as_deref(),
+            Some("decoder.conv_in.weight")
+        );
     }
 }

@@ -37,7 +37,9 @@ impl WeightMap {
         for path in files {
             let mut file = WeightFile::open(path)?;
             for (name, info) in file.entries() {
-                let Some(canonical) = canonical(&name) else { continue };
+                let Some(canonical) = canonical(&name) else {
+                    continue;
+                };
                 let values = file.read(&name, &info)?;
                 let damage = |e: candle_core::Error| CheckpointError::Weights {
                     path: path.clone(),
@@ -45,7 +47,10 @@ impl WeightMap {
                 };
                 let bad = values.iter().filter(|v| !v.is_finite()).count();
                 if let Some(first) = values.iter().position(|v| !v.is_finite()) {
-                    broken.push(format!("{name}: {bad} of {} values, the first at {first}", values.len()));
+                    broken.push(format!(
+                        "{name}: {bad} of {} values, the first at {first}",
+                        values.len()
+                    ));
                     continue;
                 }
                 let tensor = Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)
@@ -57,15 +62,24 @@ impl WeightMap {
         }
         let origin = files.first().cloned().unwrap_or_default();
         if broken.is_empty() {
-            Ok(Self { tensors: Arc::new(tensors), origin: Arc::new(origin) })
+            Ok(Self {
+                tensors: Arc::new(tensors),
+                origin: Arc::new(origin),
+            })
         } else {
-            Err(CheckpointError::NotFinite { path: origin, tensors: broken })
+            Err(CheckpointError::NotFinite {
+                path: origin,
+                tensors: broken,
+            })
         }
     }
 
     /// A map of tensors made in memory; `origin` is named in errors.
     pub fn from_tensors(tensors: BTreeMap<String, Tensor>, origin: &Path) -> Self {
-        Self { tensors: Arc::new(tensors), origin: Arc::new(origin.to_owned()) }
+        Self {
+            tensors: Arc::new(tensors),
+            origin: Arc::new(origin.to_owned()),
+        }
     }
 
     /// A tensor by its diffusers name.
@@ -88,7 +102,10 @@ impl WeightMap {
     pub fn with(&self, changes: impl IntoIterator<Item = (String, Tensor)>) -> Self {
         let mut tensors = self.tensors.as_ref().clone();
         tensors.extend(changes);
-        Self { tensors: Arc::new(tensors), origin: self.origin.clone() }
+        Self {
+            tensors: Arc::new(tensors),
+            origin: self.origin.clone(),
+        }
     }
 
     /// Builds a model from this map: `build` asks for every tensor it needs, and afterwards all that was missing,
@@ -98,7 +115,11 @@ impl WeightMap {
         build: impl FnOnce(&Scope<'_>) -> candle_core::Result<T>,
     ) -> Result<T, CheckpointError> {
         let ledger = RefCell::default();
-        let scope = Scope { map: self, prefix: String::new(), ledger: &ledger };
+        let scope = Scope {
+            map: self,
+            prefix: String::new(),
+            ledger: &ledger,
+        };
         let built = build(&scope);
         let Ledger { used, mut problems } = ledger.into_inner();
         let extra = self.tensors.keys().filter(|name| !used.contains(*name));
@@ -107,7 +128,10 @@ impl WeightMap {
         if !problems.is_empty() {
             return Err(CheckpointError::Tensors { path, problems });
         }
-        built.map_err(|e| CheckpointError::Weights { path, message: e.to_string() })
+        built.map_err(|e| CheckpointError::Weights {
+            path,
+            message: e.to_string(),
+        })
     }
 }
 
@@ -127,7 +151,11 @@ pub struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// The place one or more levels down.
     pub fn at(&self, path: impl AsRef<str>) -> Scope<'a> {
-        Scope { map: self.map, prefix: self.full(path.as_ref()), ledger: self.ledger }
+        Scope {
+            map: self.map,
+            prefix: self.full(path.as_ref()),
+            ledger: self.ledger,
+        }
     }
 
     /// This place's name.
@@ -149,7 +177,11 @@ impl<'a> Scope<'a> {
     /// A matrix, which older checkpoints also store as a 1×1 convolution.
     pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> candle_core::Result<Tensor> {
         let tensor = self.any_of(name, &[&[rows, columns], &[rows, columns, 1, 1]]);
-        if tensor.rank() == 4 { tensor.reshape((rows, columns)) } else { Ok(tensor) }
+        if tensor.rank() == 4 {
+            tensor.reshape((rows, columns))
+        } else {
+            Ok(tensor)
+        }
     }
 
     fn any_of(&self, name: &str, shapes: &[&[usize]]) -> Tensor {
@@ -170,7 +202,11 @@ impl<'a> Scope<'a> {
     }
 
     fn full(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+        if self.prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.prefix)
+        }
     }
 }
 

@@ -11,11 +11,18 @@ use std::{
 
 /// Reads a text file of bounded size.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, CheckpointError> {
-    let io = |source| CheckpointError::Io { path: path.to_owned(), source };
+    let io = |source| CheckpointError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let file = File::open(path).map_err(io)?;
     let bytes = file.metadata().map_err(io)?.len();
     if bytes > limit {
-        return Err(CheckpointError::TooLarge { path: path.to_owned(), bytes, limit });
+        return Err(CheckpointError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+            limit,
+        });
     }
     let mut text = String::new();
     file.take(limit).read_to_string(&mut text).map_err(io)?;
@@ -53,7 +60,11 @@ impl Keys {
 
     /// Settings already parsed; `path` is named in errors.
     pub fn new(path: &Path, map: Map<String, Value>) -> Self {
-        Self { path: path.to_owned(), map, seen: BTreeSet::new() }
+        Self {
+            path: path.to_owned(),
+            map,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// The value of a key; `None` when absent or null.
@@ -64,7 +75,10 @@ impl Keys {
 
     /// An error about the present value of a key.
     pub fn refuse(&self, key: &str, expected: impl Into<String>) -> CheckpointError {
-        let mut value = self.map.get(key).map_or_else(|| "missing".to_owned(), Value::to_string);
+        let mut value = self
+            .map
+            .get(key)
+            .map_or_else(|| "missing".to_owned(), Value::to_string);
         if value.len() > 120 {
             let cut = (0..=117).rev().find(|&i| value.is_char_boundary(i)).unwrap_or(0);
             value.truncate(cut);
@@ -91,7 +105,9 @@ impl Keys {
         least: usize,
         most: usize,
     ) -> Result<usize, CheckpointError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
         as_whole(&value)
             .filter(|n| (least..=most).contains(n))
             .ok_or_else(|| self.refuse(key, format!("expected a whole number between {least} and {most}")))
@@ -105,14 +121,21 @@ impl Keys {
         levels: usize,
         most: usize,
     ) -> Result<Vec<usize>, CheckpointError> {
-        let Some(value) = self.get(key) else { return Ok(vec![default; levels]) };
+        let Some(value) = self.get(key) else {
+            return Ok(vec![default; levels]);
+        };
         let numbers = match &value {
             Value::Array(items) => items.iter().map(as_whole).collect(),
             one => as_whole(one).map(|n| vec![n; levels]),
         };
-        numbers.filter(|n| n.len() == levels && n.iter().all(|n| (1..=most).contains(n))).ok_or_else(|| {
-            self.refuse(key, format!("expected a whole number between 1 and {most}, or {levels} of them"))
-        })
+        numbers
+            .filter(|n| n.len() == levels && n.iter().all(|n| (1..=most).contains(n)))
+            .ok_or_else(|| {
+                self.refuse(
+                    key,
+                    format!("expected a whole number between 1 and {most}, or {levels} of them"),
+                )
+            })
     }
 
     /// A list of whole numbers in `1..=most`, of 1 to `longest` entries.
@@ -123,13 +146,18 @@ impl Keys {
         longest: usize,
         most: usize,
     ) -> Result<Vec<usize>, CheckpointError> {
-        let Some(value) = self.get(key) else { return Ok(default.to_vec()) };
+        let Some(value) = self.get(key) else {
+            return Ok(default.to_vec());
+        };
         value
             .as_array()
             .and_then(|items| items.iter().map(as_whole).collect::<Option<Vec<_>>>())
             .filter(|n| (1..=longest).contains(&n.len()) && n.iter().all(|n| (1..=most).contains(n)))
             .ok_or_else(|| {
-                self.refuse(key, format!("expected 1 to {longest} whole numbers between 1 and {most}"))
+                self.refuse(
+                    key,
+                    format!("expected 1 to {longest} whole numbers between 1 and {most}"),
+                )
             })
     }
 
@@ -140,17 +168,26 @@ impl Keys {
         default: &[&str],
         known: &[&str],
     ) -> Result<Vec<String>, CheckpointError> {
-        let Some(value) = self.get(key) else { return Ok(default.iter().map(|&s| s.to_owned()).collect()) };
+        let Some(value) = self.get(key) else {
+            return Ok(default.iter().map(|&s| s.to_owned()).collect());
+        };
         value
             .as_array()
-            .and_then(|items| items.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>())
+            .and_then(|items| {
+                items
+                    .iter()
+                    .map(|v| v.as_str().map(str::to_owned))
+                    .collect::<Option<Vec<_>>>()
+            })
             .filter(|names| names.iter().all(|n| known.contains(&n.as_str())))
             .ok_or_else(|| self.refuse(key, format!("supported: a list of {}", known.join(", "))))
     }
 
     /// One name out of `known`, or the default when absent.
     pub fn name(&mut self, key: &str, default: &str, known: &[&str]) -> Result<String, CheckpointError> {
-        let Some(value) = self.get(key) else { return Ok(default.to_owned()) };
+        let Some(value) = self.get(key) else {
+            return Ok(default.to_owned());
+        };
         value
             .as_str()
             .filter(|s| known.contains(s))
@@ -166,7 +203,9 @@ impl Keys {
         above: f64,
         below: f64,
     ) -> Result<f64, CheckpointError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
         value
             .as_f64()
             .filter(|&x| x > above && x < below)
@@ -175,8 +214,12 @@ impl Keys {
 
     /// True or false, or the default when absent.
     pub fn flag(&mut self, key: &str, default: bool) -> Result<bool, CheckpointError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
-        value.as_bool().ok_or_else(|| self.refuse(key, "expected true or false"))
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
+        value
+            .as_bool()
+            .ok_or_else(|| self.refuse(key, "expected true or false"))
     }
 
     /// Keys that we cannot honour unless they have the given (or no) value.
@@ -200,7 +243,11 @@ impl Keys {
     /// Refuses keys nobody asked for, unless they are private (`_…`) or switched off (null or false).
     pub fn finish(self) -> Result<(), CheckpointError> {
         let off = |v: &Value| v.is_null() || *v == Value::Bool(false);
-        match self.map.iter().find(|(k, v)| !self.seen.contains(*k) && !k.starts_with('_') && !off(v)) {
+        match self
+            .map
+            .iter()
+            .find(|(k, v)| !self.seen.contains(*k) && !k.starts_with('_') && !off(v))
+        {
             Some((key, _)) => Err(self.refuse(
                 key,
                 "this program does not know the setting and would draw other pictures than intended",
@@ -214,7 +261,10 @@ fn as_whole(value: &Value) -> Option<usize> {
     match value.as_u64() {
         Some(n) => usize::try_from(n).ok(),
         // Some writers store 8 as 8.0.
-        None => value.as_f64().filter(|x| x.fract() == 0.0 && (0.0..1e9).contains(x)).map(|x| x as usize),
+        None => value
+            .as_f64()
+            .filter(|x| x.fract() == 0.0 && (0.0..1e9).contains(x))
+            .map(|x| x as usize),
     }
 }
 

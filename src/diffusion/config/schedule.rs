@@ -36,7 +36,10 @@ impl ScheduleConfig {
     /// The key and value that is out of range or cannot be honoured.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let mut k = Keys::read(path)?;
-        let class = k.get("_class_name").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let class = k
+            .get("_class_name")
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default();
         if class.starts_with("Flow") {
             return Err(k.refuse("_class_name", "flow-matching models are not supported"));
         }
@@ -51,7 +54,10 @@ impl ScheduleConfig {
                     .map(|v| v.as_f64().filter(|b| (0.0..1.0).contains(b)).map(|b| b as f32))
                     .collect();
                 BetaSchedule::Given(given.filter(|b| b.len() == train_steps).ok_or_else(|| {
-                    k.refuse("trained_betas", format!("expected {train_steps} numbers from 0 to below 1"))
+                    k.refuse(
+                        "trained_betas",
+                        format!("expected {train_steps} numbers from 0 to below 1"),
+                    )
                 })?)
             }
             Some(_) => return Err(k.refuse("trained_betas", "expected a list of numbers")),
@@ -59,7 +65,11 @@ impl ScheduleConfig {
                 let start = k.number("beta_start", 0.0001, 0.0, 1.0)?;
                 let end = k.number("beta_end", 0.02, 0.0, 1.0)?;
                 match k
-                    .name("beta_schedule", "linear", &["linear", "scaled_linear", "squaredcos_cap_v2"])?
+                    .name(
+                        "beta_schedule",
+                        "linear",
+                        &["linear", "scaled_linear", "squaredcos_cap_v2"],
+                    )?
                     .as_str()
                 {
                     "scaled_linear" => BetaSchedule::ScaledLinear { start, end },
@@ -68,18 +78,30 @@ impl ScheduleConfig {
                 }
             }
         };
-        let prediction =
-            match k.name("prediction_type", "epsilon", &["epsilon", "v_prediction", "sample"])?.as_str() {
-                "v_prediction" => Prediction::Velocity,
-                "sample" => Prediction::Original,
-                _ => Prediction::Noise,
-            };
-        let spacing =
-            match k.name("timestep_spacing", "leading", &["leading", "trailing", "linspace"])?.as_str() {
-                "trailing" => Spacing::Trailing,
-                "linspace" => Spacing::Linspace,
-                _ => Spacing::Leading,
-            };
+        let prediction = match k
+            .name(
+                "prediction_type",
+                "epsilon",
+                &["epsilon", "v_prediction", "sample"],
+            )?
+            .as_str()
+        {
+            "v_prediction" => Prediction::Velocity,
+            "sample" => Prediction::Original,
+            _ => Prediction::Noise,
+        };
+        let spacing = match k
+            .name(
+                "timestep_spacing",
+                "leading",
+                &["leading", "trailing", "linspace"],
+            )?
+            .as_str()
+        {
+            "trailing" => Spacing::Trailing,
+            "linspace" => Spacing::Linspace,
+            _ => Spacing::Leading,
+        };
         let range = k.number("clip_sample_range", 1.0, 0.0, 1e6)?;
         // Other keys belong to schedulers that DDIM does not share them with; diffusers drops them too.
         Ok(Self {

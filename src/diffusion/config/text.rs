@@ -46,7 +46,10 @@ impl TextConfig {
         if let Some(Value::Object(inner)) = k.get("text_config").filter(|_| k.get("hidden_size").is_none()) {
             k = Keys::new(path, inner);
         }
-        k.only(&[("use_attention_mask", json!(false)), ("model_type", json!("clip_text_model"))])?;
+        k.only(&[
+            ("use_attention_mask", json!(false)),
+            ("model_type", json!("clip_text_model")),
+        ])?;
         let config = Self {
             vocab_size: k.count("vocab_size", 49_408, 1_000_000)?,
             hidden_size: k.count("hidden_size", 512, 16_384)?,
@@ -55,7 +58,10 @@ impl TextConfig {
             num_attention_heads: k.count("num_attention_heads", 8, 1024)?,
             max_position_embeddings: k.whole("max_position_embeddings", 77, 2, 4096)?,
             layer_norm_eps: k.number("layer_norm_eps", 1e-5, 0.0, 1.0)?,
-            activation: match k.name("hidden_act", "quick_gelu", &["quick_gelu", "gelu"])?.as_str() {
+            activation: match k
+                .name("hidden_act", "quick_gelu", &["quick_gelu", "gelu"])?
+                .as_str()
+            {
                 "gelu" => Activation::Gelu,
                 _ => Activation::QuickGelu,
             },

@@ -65,7 +65,10 @@ impl UNetConfig {
             ("time_embedding_type", json!("positional")),
         ])?;
         match k.get("only_cross_attention") {
-            Some(v) if v != json!(false) && !v.as_array().is_some_and(|a| a.iter().all(|v| *v == json!(false))) => {
+            Some(v)
+                if v != json!(false)
+                    && !v.as_array().is_some_and(|a| a.iter().all(|v| *v == json!(false))) =>
+            {
                 return Err(k.refuse("only_cross_attention", "only false is supported"));
             }
             _ => {}
@@ -80,7 +83,10 @@ impl UNetConfig {
         let block_out_channels = k.counts("block_out_channels", &[320, 640, 1280, 1280], 8, 8192)?;
         let levels = block_out_channels.len();
         let norm_num_groups = k.count("norm_num_groups", 32, 1024)?;
-        if block_out_channels.iter().any(|c| c % norm_num_groups != 0 || c % 2 != 0) {
+        if block_out_channels
+            .iter()
+            .any(|c| c % norm_num_groups != 0 || c % 2 != 0)
+        {
             return Err(k.refuse(
                 "block_out_channels",
                 format!("every entry must be even and a multiple of norm_num_groups ({norm_num_groups})"),
@@ -89,7 +95,10 @@ impl UNetConfig {
         let blocks = |k: &mut Keys, key: &str, default: [&str; 4], plain: &str, cross: &str| {
             let names = k.names(key, &default, &[plain, cross])?;
             if names.len() != levels {
-                return Err(k.refuse(key, format!("expected {levels} entries, as block_out_channels has")));
+                return Err(k.refuse(
+                    key,
+                    format!("expected {levels} entries, as block_out_channels has"),
+                ));
             }
             Ok(names.iter().map(|n| n == cross).collect::<Vec<bool>>())
         };
@@ -101,7 +110,10 @@ impl UNetConfig {
         if let Some(i) = (0..levels).find(|&i| block_out_channels[i] % heads[i] != 0) {
             return Err(k.refuse(
                 "attention_head_dim",
-                format!("{} channels cannot be split into {} heads", block_out_channels[i], heads[i]),
+                format!(
+                    "{} channels cannot be split into {} heads",
+                    block_out_channels[i], heads[i]
+                ),
             ));
         }
         let side = k.per_level("sample_size", 64, 2, 1024)?;

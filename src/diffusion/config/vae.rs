@@ -33,7 +33,11 @@ impl VaeConfig {
     /// The key and value that is out of range or cannot be honoured.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let mut k = Keys::read(path)?;
-        k.only(&[("act_fn", json!("silu")), ("in_channels", json!(3)), ("out_channels", json!(3))])?;
+        k.only(&[
+            ("act_fn", json!("silu")),
+            ("in_channels", json!(3)),
+            ("out_channels", json!(3)),
+        ])?;
         for key in ["latents_mean", "latents_std"] {
             if k.get(key).is_some() {
                 return Err(k.refuse(key, "only null is supported"));
@@ -43,11 +47,15 @@ impl VaeConfig {
         k.ignore(&["force_upcast", "sample_size", "use_quant_conv"]);
         let block_out_channels = k.counts("block_out_channels", &[64], 8, 8192)?;
         let levels = block_out_channels.len();
-        for (key, name) in
-            [("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")]
-        {
+        for (key, name) in [
+            ("down_block_types", "DownEncoderBlock2D"),
+            ("up_block_types", "UpDecoderBlock2D"),
+        ] {
             if k.names(key, &vec![name; levels], &[name])?.len() != levels {
-                return Err(k.refuse(key, format!("expected {levels} entries, as block_out_channels has")));
+                return Err(k.refuse(
+                    key,
+                    format!("expected {levels} entries, as block_out_channels has"),
+                ));
             }
         }
         let norm_num_groups = k.count("norm_num_groups", 32, 1024)?;

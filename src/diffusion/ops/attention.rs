@@ -28,7 +28,13 @@ thread_local! {
 
 /// softmax(q kᵀ / √width) v for `q[batch, queries, heads·width]`, `k` and `v[batch, keys, heads·width]`.
 pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: Heads, parallel: bool) -> Vec<f32> {
-    let Heads { batch, queries, keys, heads, width } = shape;
+    let Heads {
+        batch,
+        queries,
+        keys,
+        heads,
+        width,
+    } = shape;
     let channels = heads * width;
     let scale = 1.0 / (width as f32).sqrt();
     // Score blocks of some 512 kB stay in the second-level cache.
@@ -44,12 +50,33 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: Heads, parallel: bool) 
         scores.resize(scores.len().max(m * keys), 0.0);
         let used = &mut scores[..m * keys];
         let at = |sequence: usize, position: usize| (i * sequence + position) * channels + head * width;
-        let (a, b) = (View::rows(&q[at(queries, from)..], channels), View::columns(&k[at(keys, 0)..], channels));
-        multiply((m, keys, width), Target::new(used), keys, Onto::Replace, a, b, scale, false);
+        let (a, b) = (
+            View::rows(&q[at(queries, from)..], channels),
+            View::columns(&k[at(keys, 0)..], channels),
+        );
+        multiply(
+            (m, keys, width),
+            Target::new(used),
+            keys,
+            Onto::Replace,
+            a,
+            b,
+            scale,
+            false,
+        );
         used.chunks_mut(keys).for_each(softmax);
         // Tasks write disjoint rows and columns of the output.
         let (a, b) = (View::rows(used, keys), View::rows(&v[at(keys, 0)..], channels));
-        multiply((m, width, keys), target.after(at(queries, from)), channels, Onto::Replace, a, b, 1.0, false);
+        multiply(
+            (m, width, keys),
+            target.after(at(queries, from)),
+            channels,
+            Onto::Replace,
+            a,
+            b,
+            1.0,
+            false,
+        );
         SCORES.set(scores);
     };
     let tasks = batch * heads * blocks;

@@ -50,7 +50,13 @@ pub fn conv2d(
 ) -> Vec<f32> {
     let (rows, columns) = shape.output_size();
     let pixels = rows * columns;
-    let Conv { batch, inputs, outputs, kernel, .. } = shape;
+    let Conv {
+        batch,
+        inputs,
+        outputs,
+        kernel,
+        ..
+    } = shape;
     let mut out = prefill(shape, pixels, bias, shift, residual);
     let depth = inputs * kernel * kernel;
     let size = inputs * shape.height * shape.width;
@@ -59,9 +65,21 @@ pub fn conv2d(
 
     if kernel == 1 && shape.stride == 1 && shape.padding == 0 {
         for i in 0..batch {
-            let (a, b) = (View::rows(weight, depth), View::rows(&x[i * size..(i + 1) * size], pixels));
+            let (a, b) = (
+                View::rows(weight, depth),
+                View::rows(&x[i * size..(i + 1) * size], pixels),
+            );
             let target = target.after(i * outputs * pixels);
-            multiply((outputs, pixels, depth), target, pixels, Onto::Add, a, b, 1.0, parallel);
+            multiply(
+                (outputs, pixels, depth),
+                target,
+                pixels,
+                Onto::Add,
+                a,
+                b,
+                1.0,
+                parallel,
+            );
         }
         return out;
     }
@@ -75,12 +93,24 @@ pub fn conv2d(
         let share = inputs.div_ceil(threads);
         for i in 0..batch {
             let picture = &x[i * size..(i + 1) * size];
-            patches.par_chunks_mut(share * kernel * kernel * pixels).enumerate().for_each(|(j, part)| {
-                unfold(picture, shape, 0..rows, j * share, part);
-            });
+            patches
+                .par_chunks_mut(share * kernel * kernel * pixels)
+                .enumerate()
+                .for_each(|(j, part)| {
+                    unfold(picture, shape, 0..rows, j * share, part);
+                });
             let (a, b) = (View::rows(weight, depth), View::rows(&patches, pixels));
             let target = target.after(i * outputs * pixels);
-            multiply((outputs, pixels, depth), target, pixels, Onto::Add, a, b, 1.0, true);
+            multiply(
+                (outputs, pixels, depth),
+                target,
+                pixels,
+                Onto::Add,
+                a,
+                b,
+                1.0,
+                true,
+            );
         }
         return out;
     }
@@ -90,7 +120,13 @@ pub fn conv2d(
         let n = (to - from) * columns;
         let mut patches = PATCHES.take();
         patches.resize(patches.len().max(depth * n), 0.0);
-        unfold(&x[i * size..(i + 1) * size], shape, from..to, 0, &mut patches[..depth * n]);
+        unfold(
+            &x[i * size..(i + 1) * size],
+            shape,
+            from..to,
+            0,
+            &mut patches[..depth * n],
+        );
         let (a, b) = (View::rows(weight, depth), View::rows(&patches[..depth * n], n));
         // Tasks write disjoint rows of the output planes.
         let target = target.after(i * outputs * pixels + from * columns);
@@ -114,9 +150,8 @@ fn prefill(
     residual: Option<&[f32]>,
 ) -> Vec<f32> {
     let planes = shape.batch * shape.outputs;
-    let base = |plane: usize| {
-        bias.map_or(0.0, |b| b[plane % shape.outputs]) + shift.map_or(0.0, |s| s[plane])
-    };
+    let base =
+        |plane: usize| bias.map_or(0.0, |b| b[plane % shape.outputs]) + shift.map_or(0.0, |s| s[plane]);
     let mut out = Vec::with_capacity(planes * pixels);
     match residual {
         None => (0..planes).for_each(|plane| out.resize(out.len() + pixels, base(plane))),
@@ -133,11 +168,22 @@ fn prefill(
 /// Writes the patches of the output rows `lines`, one row of `patches` per (input channel from `first` on, kernel
 /// row, kernel column).
 fn unfold(picture: &[f32], shape: Conv, lines: std::ops::Range<usize>, first: usize, patches: &mut [f32]) {
-    let Conv { height, width, kernel, stride, padding, .. } = shape;
+    let Conv {
+        height,
+        width,
+        kernel,
+        stride,
+        padding,
+        ..
+    } = shape;
     let (_, columns) = shape.output_size();
     let n = lines.len() * columns;
     for (row, line) in patches.chunks_mut(n).enumerate() {
-        let (channel, ky, kx) = (first + row / (kernel * kernel), row / kernel % kernel, row % kernel);
+        let (channel, ky, kx) = (
+            first + row / (kernel * kernel),
+            row / kernel % kernel,
+            row % kernel,
+        );
         let plane = &picture[channel * height * width..(channel + 1) * height * width];
         for (y, target) in lines.clone().zip(line.chunks_mut(columns)) {
             let source = (y * stride + ky).checked_sub(padding).filter(|&y| y < height);
@@ -178,14 +224,20 @@ pub fn upsample_nearest(
                     *pair = [v, v];
                 }
             } else {
-                line.iter_mut().enumerate().for_each(|(c, v)| *v = source[c * width / columns]);
+                line.iter_mut()
+                    .enumerate()
+                    .for_each(|(c, v)| *v = source[c * width / columns]);
             }
         }
     };
     if parallel {
-        x.par_chunks(height * width).zip(out.par_chunks_mut(rows * columns)).for_each(one);
+        x.par_chunks(height * width)
+            .zip(out.par_chunks_mut(rows * columns))
+            .for_each(one);
     } else {
-        x.chunks(height * width).zip(out.chunks_mut(rows * columns)).for_each(one);
+        x.chunks(height * width)
+            .zip(out.chunks_mut(rows * columns))
+            .for_each(one);
     }
     out
 }

@@ -36,7 +36,16 @@ pub fn linear_from_planes(
     let target = Target::new(&mut out);
     for (i, x) in x.chunks(k * pixels).enumerate() {
         let (a, b) = (View::columns(x, pixels), View::columns(weight, k));
-        multiply((pixels, n, k), target.after(i * pixels * n), n, onto, a, b, 1.0, parallel);
+        multiply(
+            (pixels, n, k),
+            target.after(i * pixels * n),
+            n,
+            onto,
+            a,
+            b,
+            1.0,
+            parallel,
+        );
     }
     out
 }
@@ -60,7 +69,16 @@ pub fn linear_to_planes(
     let target = Target::new(&mut out);
     for (i, x) in x.chunks(k * pixels).enumerate() {
         let (a, b) = (View::rows(weight, k), View::columns(x, k));
-        multiply((n, pixels, k), target.after(i * pixels * n), pixels, Onto::Add, a, b, 1.0, parallel);
+        multiply(
+            (n, pixels, k),
+            target.after(i * pixels * n),
+            pixels,
+            Onto::Add,
+            a,
+            b,
+            1.0,
+            parallel,
+        );
     }
     out
 }
@@ -90,7 +108,10 @@ pub fn geglu(x: &[f32], width: usize, parallel: bool) -> Vec<f32> {
     let mut out = vec![0f32; x.len() / 2];
     let one = |(y, x): (&mut [f32], &[f32])| gate(y, &x[..width], &x[width..]);
     if parallel {
-        out.par_chunks_mut(width).zip(x.par_chunks(2 * width)).with_min_len(8).for_each(one);
+        out.par_chunks_mut(width)
+            .zip(x.par_chunks(2 * width))
+            .with_min_len(8)
+            .for_each(one);
     } else {
         out.chunks_mut(width).zip(x.chunks(2 * width)).for_each(one);
     }

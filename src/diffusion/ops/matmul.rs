@@ -13,12 +13,20 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Rows one after the other.
     pub fn rows(data: &'a [f32], stride: usize) -> Self {
-        Self { data, row_stride: stride, column_stride: 1 }
+        Self {
+            data,
+            row_stride: stride,
+            column_stride: 1,
+        }
     }
 
     /// Columns one after the other: the transpose of [`rows`](Self::rows).
     pub fn columns(data: &'a [f32], stride: usize) -> Self {
-        Self { data, row_stride: 1, column_stride: stride }
+        Self {
+            data,
+            row_stride: 1,
+            column_stride: stride,
+        }
     }
 
     fn covers(&self, rows: usize, columns: usize) -> bool {
@@ -43,14 +51,20 @@ unsafe impl Sync for Target {}
 impl Target {
     /// All of a slice.
     pub fn new(slice: &mut [f32]) -> Self {
-        Self { pointer: slice.as_mut_ptr(), len: slice.len() }
+        Self {
+            pointer: slice.as_mut_ptr(),
+            len: slice.len(),
+        }
     }
 
     /// What remains after the first `offset` elements.
     pub fn after(self, offset: usize) -> Self {
         assert!(offset <= self.len, "target offset out of range");
         // SAFETY: within the slice, just checked.
-        Self { pointer: unsafe { self.pointer.add(offset) }, len: self.len - offset }
+        Self {
+            pointer: unsafe { self.pointer.add(offset) },
+            len: self.len - offset,
+        }
     }
 }
 
@@ -75,9 +89,16 @@ pub fn multiply(
     parallel: bool,
 ) {
     assert!(a.covers(m, k) && b.covers(k, n), "matrix smaller than its shape");
-    assert!(m == 0 || n == 0 || (m - 1) * stride + n <= target.len, "target smaller than its shape");
+    assert!(
+        m == 0 || n == 0 || (m - 1) * stride + n <= target.len,
+        "target smaller than its shape"
+    );
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
-    let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
+    let parallelism = if threads > 1 {
+        Parallelism::Rayon(threads)
+    } else {
+        Parallelism::None
+    };
     let add = onto == Onto::Add;
     // SAFETY: all three ranges were checked above; strides are far below isize::MAX since they index slices.
     unsafe {

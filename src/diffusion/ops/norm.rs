@@ -25,7 +25,12 @@ pub fn group_norm(
     with_silu: bool,
     parallel: bool,
 ) -> Vec<f32> {
-    let GroupNormShape { channels, pixels, groups, epsilon } = shape;
+    let GroupNormShape {
+        channels,
+        pixels,
+        groups,
+        epsilon,
+    } = shape;
     let per_group = channels / groups;
     let size = per_group * pixels;
     let mut out = vec![0f32; x.len()];
@@ -47,9 +52,13 @@ pub fn group_norm(
         }
     };
     if parallel {
-        out.par_chunks_mut(size).enumerate().for_each(|(i, target)| one(i, target));
+        out.par_chunks_mut(size)
+            .enumerate()
+            .for_each(|(i, target)| one(i, target));
     } else {
-        out.chunks_mut(size).enumerate().for_each(|(i, target)| one(i, target));
+        out.chunks_mut(size)
+            .enumerate()
+            .for_each(|(i, target)| one(i, target));
     }
     out
 }

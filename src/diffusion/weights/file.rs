@@ -36,8 +36,14 @@ pub struct WeightFile {
 impl WeightFile {
     /// Opens a file and checks its header against its length.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let io = |source| CheckpointError::Io { path: path.to_owned(), source };
-        let damaged = |message: String| CheckpointError::Weights { path: path.to_owned(), message };
+        let io = |source| CheckpointError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let damaged = |message: String| CheckpointError::Weights {
+            path: path.to_owned(),
+            message,
+        };
         let mut file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let mut prefix = [0u8; 8];
@@ -47,11 +53,15 @@ impl WeightFile {
         })?;
         let header = u64::from_le_bytes(prefix);
         if header > MAX_HEADER {
-            return Err(damaged(format!("its header claims {header} bytes; at most {MAX_HEADER} are accepted")));
+            return Err(damaged(format!(
+                "its header claims {header} bytes; at most {MAX_HEADER} are accepted"
+            )));
         }
         let data_start = 8 + header;
         if data_start > length {
-            return Err(damaged(format!("its header claims {header} bytes, but the file has only {length}")));
+            return Err(damaged(format!(
+                "its header claims {header} bytes, but the file has only {length}"
+            )));
         }
         // Bounded by MAX_HEADER above.
         let mut json = vec![0u8; header as usize];
@@ -71,7 +81,8 @@ impl WeightFile {
                 )));
             }
             let count = info.shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d as u64));
-            let expected = count.and_then(|n| width(&info.dtype).map_or(Some(end - begin), |w| n.checked_mul(w)));
+            let expected =
+                count.and_then(|n| width(&info.dtype).map_or(Some(end - begin), |w| n.checked_mul(w)));
             if expected != Some(end - begin) {
                 return Err(damaged(format!(
                     "{name} is {:?} of {} but has {} bytes",
@@ -82,7 +93,12 @@ impl WeightFile {
             }
             tensors.insert(name, info);
         }
-        Ok(Self { path: path.to_owned(), file, data_start, tensors })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            data_start,
+            tensors,
+        })
     }
 
     /// Names and places of all tensors, in the order in which they lie in the file.
@@ -95,7 +111,11 @@ impl WeightFile {
     /// Number of values in all tensors that `wanted` accepts.
     pub fn parameters(&self, wanted: impl Fn(&str) -> bool) -> u64 {
         let count = |i: &TensorInfo| i.shape.iter().map(|&d| d as u64).product::<u64>();
-        self.tensors.iter().filter(|(n, _)| wanted(n)).map(|(_, i)| count(i)).sum()
+        self.tensors
+            .iter()
+            .filter(|(n, _)| wanted(n))
+            .map(|(_, i)| count(i))
+            .sum()
     }
 
     /// Reads one tensor as f32.
@@ -103,7 +123,10 @@ impl WeightFile {
         let Some(width) = width(&info.dtype) else {
             return Err(CheckpointError::Weights {
                 path: self.path.clone(),
-                message: format!("{name} is of type {}; F16, BF16, F32 and F64 are read", info.dtype),
+                message: format!(
+                    "{name} is of type {}; F16, BF16, F32 and F64 are read",
+                    info.dtype
+                ),
             });
         };
         let (begin, end) = info.data_offsets;
@@ -112,12 +135,35 @@ impl WeightFile {
         self.file
             .seek(SeekFrom::Start(self.data_start + begin))
             .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(|source| CheckpointError::Io { path: self.path.clone(), source })?;
+            .map_err(|source| CheckpointError::Io {
+                path: self.path.clone(),
+                source,
+            })?;
         Ok(match (info.dtype.as_str(), width) {
-            ("F16", _) => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            ("BF16", _) => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-            ("F32", _) => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            _ => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+            ("F16", _) => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f16::from_le_bytes(*b).to_f32())
+                .collect(),
+            ("BF16", _) => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| bf16::from_le_bytes(*b).to_f32())
+                .collect(),
+            ("F32", _) => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect(),
+            _ => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f64::from_le_bytes(*b) as f32)
+                .collect(),
         })
     }
 }
