@@ -146,22 +146,36 @@ pub(super) fn check(image: &RgbImage, matte: &GrayImage) -> Result<(), Similarit
 const FULL: u32 = SIDE as u32;
 
 /// The training side of a picture; for `corrected` also the generated side.
-pub(super) fn cut(image: &RgbImage, matte: &GrayImage, arithmetic: Arithmetic) -> Result<Cut, SimilarityError> {
+pub(super) fn cut(
+    image: &RgbImage,
+    matte: &GrayImage,
+    arithmetic: Arithmetic,
+) -> Result<Cut, SimilarityError> {
     check(image, matte)?;
     if arithmetic == Arithmetic::Corrected {
         let extent = Extent::of_coverage(coverage(matte));
         let mut planes = Vec::with_capacity(4 * AREA);
         append(&mut planes, &resize_rgb(image, FULL, FULL, Filter::Lanczos));
         match extent {
-            Extent::Both => planes.extend_from_slice(resize_gray(matte, FULL, FULL, Filter::Lanczos).as_raw()),
+            Extent::Both => {
+                planes.extend_from_slice(resize_gray(matte, FULL, FULL, Filter::Lanczos).as_raw())
+            }
             Extent::ForegroundOnly => planes.resize(4 * AREA, 255),
             Extent::BackgroundOnly => planes.resize(4 * AREA, 0),
         }
-        return Ok(Cut { arithmetic, extent, planes });
+        return Ok(Cut {
+            arithmetic,
+            extent,
+            planes,
+        });
     }
     // The pre-pass of `archive/check_mem.py`: a segment without content becomes the whole picture.
     let (mut foreground, mut background) = naive_cutout(image, matte);
-    let whole = || RgbaImage::from_fn(image.width(), image.height(), |x, y| opaque(image.get_pixel(x, y)));
+    let whole = || {
+        RgbaImage::from_fn(image.width(), image.height(), |x, y| {
+            opaque(image.get_pixel(x, y))
+        })
+    };
     if share(foreground.pixels().map(|p| [p[0], p[1], p[2]]), near_black) > DEGENERATE {
         foreground = whole();
     }
@@ -174,7 +188,11 @@ pub(super) fn cut(image: &RgbImage, matte: &GrayImage, arithmetic: Arithmetic) -
         planes.extend(foreground.pixels().map(|p| p[channel]));
     }
     append(&mut planes, &resize_rgb(&background, FULL, FULL, Filter::Lanczos));
-    Ok(Cut { arithmetic, extent: Extent::Both, planes })
+    Ok(Cut {
+        arithmetic,
+        extent: Extent::Both,
+        planes,
+    })
 }
 
 /// The generated side under the RGBA arithmetics: three planes per region (alpha is 1), after a round
@@ -183,7 +201,10 @@ pub(super) fn cut(image: &RgbImage, matte: &GrayImage, arithmetic: Arithmetic) -
 ///
 /// The encoder is the `image` crate's (quality 75, no chroma subsampling), the reference's is libjpeg's
 /// (4:2:0): see `tests/similarity_parity.rs` for how far scores differ.
-pub(super) fn generated_regions(image: &RgbImage, matte: &GrayImage) -> Result<[Vec<u8>; 2], SimilarityError> {
+pub(super) fn generated_regions(
+    image: &RgbImage,
+    matte: &GrayImage,
+) -> Result<[Vec<u8>; 2], SimilarityError> {
     check(image, matte)?;
     let (foreground, background) = naive_cutout(image, matte);
     let colours = RgbImage::from_fn(image.width(), image.height(), |x, y| {
@@ -212,7 +233,10 @@ fn naive_cutout(image: &RgbImage, matte: &GrayImage) -> (RgbaImage, RgbImage) {
     });
     let background = RgbImage::from_fn(image.width(), image.height(), |x, y| {
         let m = u32::from(matte.get_pixel(x, y)[0]);
-        Rgb(image.get_pixel(x, y).0.map(|v| divide_255(m * m + u32::from(v) * (255 - m))))
+        Rgb(image
+            .get_pixel(x, y)
+            .0
+            .map(|v| divide_255(m * m + u32::from(v) * (255 - m))))
     });
     (foreground, background)
 }
@@ -284,7 +308,11 @@ mod tests {
             assert_eq!(out.len(), 3 * AREA);
             for i in 0..65_536 {
                 let (v, a) = ((i % 256) as f64, (i / 256) as f64 / 255.0);
-                let want = if r == FOREGROUND { v * a } else { v * (1.0 - a) + 255.0 * a };
+                let want = if r == FOREGROUND {
+                    v * a
+                } else {
+                    v * (1.0 - a) + 255.0 * a
+                };
                 assert_eq!(out[i], want.round() as u8, "{v} under {a}");
             }
         }
@@ -306,7 +334,10 @@ mod tests {
     fn near_white_and_near_black_are_the_references() {
         assert!(near_white(grey([248; 3])) && !near_white(grey([247; 3])));
         assert!(near_black(grey([7; 3])) && !near_black(grey([8; 3])));
-        assert_eq!([grey([255, 0, 0]), grey([0, 255, 0]), grey([0, 0, 255])], [76, 150, 29]);
+        assert_eq!(
+            [grey([255, 0, 0]), grey([0, 255, 0]), grey([0, 0, 255])],
+            [76, 150, 29]
+        );
     }
 
     #[test]

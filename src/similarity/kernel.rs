@@ -266,13 +266,13 @@ fn map2<const N: usize>(a: Lanes<N>, b: Lanes<N>, f: impl Fn(f32, f32) -> f32) -
 
 #[inline(always)]
 fn fused<const N: usize, const FMA: bool>(a: Lanes<N>, weight: f32, c: Lanes<N>) -> Lanes<N> {
-    map2(a, c, |a, c| {
-        if FMA {
-            a.mul_add(weight, c)
-        } else {
-            a * weight + c
-        }
-    })
+    map2(
+        a,
+        c,
+        |a, c| {
+            if FMA { a.mul_add(weight, c) } else { a * weight + c }
+        },
+    )
 }
 
 /// Weighted sum of eleven groups of lanes, the k-th read at `at(k)`; two chains hide the latency.
@@ -333,7 +333,9 @@ fn statistics_body<const N: usize, const FMA: bool>(
                 store(first.add(j), blur::<N, FMA>(&w, |k| row.add(j + k)));
                 store(second.add(j), blur::<N, FMA>(&w, |k| square.add(j + k)));
             }
-            let Some(out) = (r + 1).checked_sub(TAPS) else { continue };
+            let Some(out) = (r + 1).checked_sub(TAPS) else {
+                continue;
+            };
             let rows: [usize; TAPS] = std::array::from_fn(|k| ((out + k) % TAPS) * outer);
             let to_mean = means.as_mut_ptr().add(out * outer);
             let to_variance = variances.as_mut_ptr().add(out * outer);
@@ -381,17 +383,25 @@ fn compare_body<const N: usize, const FMA: bool, const FULL: bool, const MAP: bo
             let x = pair.values[0].as_ptr().add(r * inner);
             let y = pair.values[1].as_ptr().add(r * inner);
             for j in (0..inner).step_by(N) {
-                store(row.add(j), map2(load::<N>(x.add(j)), load::<N>(y.add(j)), |x, y| x * y));
+                store(
+                    row.add(j),
+                    map2(load::<N>(x.add(j)), load::<N>(y.add(j)), |x, y| x * y),
+                );
             }
             let into = ring.add((r % TAPS) * outer);
             for j in (0..outer).step_by(N) {
                 store(into.add(j), blur::<N, FMA>(&w, |k| row.add(j + k)));
             }
-            let Some(out) = (r + 1).checked_sub(TAPS) else { continue };
+            let Some(out) = (r + 1).checked_sub(TAPS) else {
+                continue;
+            };
             let rows: [usize; TAPS] = std::array::from_fn(|k| ((out + k) % TAPS) * outer);
             let at = out * outer;
             let [mean_x, mean_y] = [pair.means[0].as_ptr().add(at), pair.means[1].as_ptr().add(at)];
-            let [var_x, var_y] = [pair.variances[0].as_ptr().add(at), pair.variances[1].as_ptr().add(at)];
+            let [var_x, var_y] = [
+                pair.variances[0].as_ptr().add(at),
+                pair.variances[1].as_ptr().add(at),
+            ];
             let mut sums = [0f32; N];
             for j in (0..outer).step_by(N) {
                 let product = blur::<N, FMA>(&w, |k| ring.add(rows[k] + j));
@@ -449,7 +459,14 @@ mod tests {
 
     #[test]
     fn the_window_is_torchmetrics() {
-        let want = [0.001_028_38, 0.007_598_76, 0.036_000_77, 0.109_360_69, 0.213_005_54, 0.266_011_72];
+        let want = [
+            0.001_028_38,
+            0.007_598_76,
+            0.036_000_77,
+            0.109_360_69,
+            0.213_005_54,
+            0.266_011_72,
+        ];
         for (w, want) in window().into_iter().zip(want) {
             assert!((w - want).abs() < 1e-7);
         }
@@ -464,7 +481,14 @@ mod tests {
         for isa in Isa::available() {
             let mut means = vec![0.0; grid.output_len()];
             let mut variances = means.clone();
-            statistics(isa, &grid, &x, &mut means, &mut variances, &mut Scratch::default());
+            statistics(
+                isa,
+                &grid,
+                &x,
+                &mut means,
+                &mut variances,
+                &mut Scratch::default(),
+            );
             for (r, c) in [(0, 0), (5, 20), (32, 32)] {
                 let (mut mean, mut power) = (0f64, 0f64);
                 for i in 0..TAPS {
@@ -477,7 +501,10 @@ mod tests {
                 }
                 let at = r * grid.output_stride + c;
                 assert!((f64::from(means[at]) - mean).abs() < 1e-6, "{isa:?}");
-                assert!((f64::from(variances[at]) - (power - mean * mean)).abs() < 1e-6, "{isa:?}");
+                assert!(
+                    (f64::from(variances[at]) - (power - mean * mean)).abs() < 1e-6,
+                    "{isa:?}"
+                );
             }
         }
     }
@@ -501,7 +528,9 @@ mod tests {
         };
         let constants = Constants { c1: 1e-4, c2: 9e-4 };
         let all = contrast_sum(isa, &grid, &pair, constants, f64::NEG_INFINITY, &mut scratch);
-        let Sum::Exact(sum) = all else { panic!("not stopped: {all:?}") };
+        let Sum::Exact(sum) = all else {
+            panic!("not stopped: {all:?}")
+        };
         match contrast_sum(isa, &grid, &pair, constants, 0.9 * 54.0 * 54.0, &mut scratch) {
             Sum::AtMost(most) => assert!(most >= sum && most < 0.9 * 54.0 * 54.0),
             Sum::Exact(_) => panic!("independent noise must stop early"),

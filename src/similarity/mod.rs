@@ -5,17 +5,23 @@
 //! exactly, without looking at most of its full-resolution pixels ([`Index`]); and the agreement of a
 //! shown pair becomes a map ([`local_map`]).
 
+mod cache;
 mod composition;
 mod error;
+mod index;
 mod kernel;
 mod level;
+mod links;
+mod local_map;
 mod prepared;
 mod pyramid;
 mod resample;
+mod search;
 mod ssim;
 
+pub use cache::Row;
 pub use error::SimilarityError;
+pub use index::{Index, IndexBuilder};
+pub use local_map::local_map;
 pub use prepared::{PairTerms, Prepared, compare, compare_terms};
-pub use resample::{
-    Filter, resize_gray, resize_lanczos_gray, resize_lanczos_rgb, resize_rgb, resize_rgba,
-};
+pub use resample::{Filter, resize_gray, resize_lanczos_gray, resize_lanczos_rgb, resize_rgb, resize_rgba};

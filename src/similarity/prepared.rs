@@ -62,20 +62,26 @@ impl Prepared {
 
     /// From stored planes; the generated side is taken to be the training side.
     pub(super) fn from_stored(arithmetic: Arithmetic, extent: Extent, coverage: f32, planes: &[u8]) -> Self {
-        let cut = Cut { arithmetic, extent, planes: Vec::new() };
+        let cut = Cut {
+            arithmetic,
+            extent,
+            planes: Vec::new(),
+        };
         Self::from_cut(planes, &cut, coverage)
     }
 
     fn from_cut(planes: &[u8], cut: &Cut, coverage: f32) -> Self {
         let pad = !Metric::of(cut.arithmetic).crop_last;
         let has = cut.extent.regions();
-        let mut bytes = Vec::new();
-        let training = [FOREGROUND, BACKGROUND].map(|r| {
+        let of = |r: usize| {
             has[r].then(|| {
+                let mut bytes = Vec::new();
                 region(cut.arithmetic, planes, r, &mut bytes);
                 with_scratch(|s| levels(&bytes, pad, s))
             })
-        });
+        };
+        let (foreground, background) = rayon::join(|| of(FOREGROUND), || of(BACKGROUND));
+        let training = [foreground, background];
         Self {
             arithmetic: cut.arithmetic,
             extent: cut.extent,
@@ -151,8 +157,14 @@ impl Comparable {
             Self::Both => RegionScores::new(f, b),
             Self::Whole(FOREGROUND) => RegionScores::new(f, f),
             Self::Whole(_) => RegionScores::new(b, b),
-            Self::Only(FOREGROUND) => RegionScores { foreground: Some(f), background: None },
-            Self::Only(_) => RegionScores { foreground: None, background: Some(b) },
+            Self::Only(FOREGROUND) => RegionScores {
+                foreground: Some(f),
+                background: None,
+            },
+            Self::Only(_) => RegionScores {
+                foreground: None,
+                background: Some(b),
+            },
             Self::Nothing => RegionScores::default(),
         }
     }
@@ -174,9 +186,7 @@ fn terms(a: &Prepared, b: &Prepared) -> (Comparable, [Option<[f64; SCALES]>; 2])
     let of = |region: usize| {
         let (x, y) = (a.training[region].as_ref()?, b.generated()[region].as_ref()?);
         comparable.has(region).then(|| {
-            with_scratch(|s| {
-                std::array::from_fn(|i| metric.term(&x[i], &y[i], i == SCALES - 1, 0.0, s))
-            })
+            with_scratch(|s| std::array::from_fn(|i| metric.term(&x[i], &y[i], i == SCALES - 1, 0.0, s)))
         })
     };
     (comparable, [of(FOREGROUND), of(BACKGROUND)])

@@ -76,10 +76,7 @@ fn byte(sum: i32) -> u8 {
 fn horizontal<const C: usize>(source: &[u8], width: usize, to: usize, filter: Filter) -> Vec<u8> {
     let taps = taps(width, to, filter);
     let mut out = vec![0; source.len() / (width * C) * to * C];
-    for (row, into) in source
-        .chunks_exact(width * C)
-        .zip(out.chunks_exact_mut(to * C))
-    {
+    for (row, into) in source.chunks_exact(width * C).zip(out.chunks_exact_mut(to * C)) {
         for ((first, weights), pixel) in taps.iter().zip(into.chunks_exact_mut(C)) {
             let mut sum = [HALF; C];
             for (weight, texel) in weights.iter().zip(row[first * C..].chunks_exact(C)) {
@@ -98,10 +95,7 @@ fn horizontal<const C: usize>(source: &[u8], width: usize, to: usize, filter: Fi
 fn vertical(source: &[u8], row: usize, height: usize, to: usize, filter: Filter) -> Vec<u8> {
     let mut out = vec![0; row * to];
     let mut sum = vec![0i32; row];
-    for ((first, weights), into) in taps(height, to, filter)
-        .iter()
-        .zip(out.chunks_exact_mut(row))
-    {
+    for ((first, weights), into) in taps(height, to, filter).iter().zip(out.chunks_exact_mut(row)) {
         sum.fill(HALF);
         for (weight, line) in weights.iter().zip(source[first * row..].chunks_exact(row)) {
             for (s, &v) in sum.iter_mut().zip(line) {

@@ -33,9 +33,21 @@ impl Metric {
     pub fn of(arithmetic: Arithmetic) -> Self {
         match arithmetic {
             // Cropping as in today's torchmetrics, so that anyone can check a score.
-            Arithmetic::Corrected => Self { alpha: false, data_range: false, crop_last: false },
-            Arithmetic::Torchmetrics => Self { alpha: true, data_range: true, crop_last: false },
-            Arithmetic::Reference => Self { alpha: true, data_range: true, crop_last: true },
+            Arithmetic::Corrected => Self {
+                alpha: false,
+                data_range: false,
+                crop_last: false,
+            },
+            Arithmetic::Torchmetrics => Self {
+                alpha: true,
+                data_range: true,
+                crop_last: false,
+            },
+            Arithmetic::Reference => Self {
+                alpha: true,
+                data_range: true,
+                crop_last: true,
+            },
         }
     }
 
@@ -72,7 +84,11 @@ impl Metric {
             (true, ..4, ..4) => area,
             _ => 0.0,
         };
-        let needed = if least > 0.0 { least * area * planes as f64 } else { f64::NEG_INFINITY };
+        let needed = if least > 0.0 {
+            least * area * planes as f64
+        } else {
+            f64::NEG_INFINITY
+        };
         let isa = Isa::detect();
         let mut stopped = false;
         for plane in 0..crossed {
@@ -84,7 +100,11 @@ impl Metric {
                 continue;
             }
             let pair = pair_of(a, b, plane);
-            let sum = if full { kernel::full_sum } else { kernel::contrast_sum };
+            let sum = if full {
+                kernel::full_sum
+            } else {
+                kernel::contrast_sum
+            };
             match sum(isa, &a.grid, &pair, constants, needed - total - rest, scratch) {
                 Sum::Exact(sum) => total += sum,
                 Sum::AtMost(sum) => {
@@ -102,8 +122,14 @@ pub(super) fn pair_of<'a>(a: &'a Level, b: &'a Level, plane: usize) -> Pair<'a> 
     let input = a.grid.input_len();
     let output = a.grid.output_len();
     Pair {
-        values: [&a.values[plane * input..][..input], &b.values[plane * input..][..input]],
-        means: [&a.means[plane * output..][..output], &b.means[plane * output..][..output]],
+        values: [
+            &a.values[plane * input..][..input],
+            &b.values[plane * input..][..input],
+        ],
+        means: [
+            &a.means[plane * output..][..output],
+            &b.means[plane * output..][..output],
+        ],
         variances: [
             &a.variances[plane * output..][..output],
             &b.variances[plane * output..][..output],
@@ -128,7 +154,11 @@ fn alpha_against_opaque(a: &Level, constants: Constants, full: bool) -> f64 {
         for (m, v) in means.iter().zip(variances).take(a.grid.output) {
             let structure = c2 / (v + c2);
             let mean = m + a.offsets[3];
-            let luminance = if full { (2.0 * mean + c1) / (mean * mean + 1.0 + c1) } else { 1.0 };
+            let luminance = if full {
+                (2.0 * mean + c1) / (mean * mean + 1.0 + c1)
+            } else {
+                1.0
+            };
             row += (structure * luminance).min(1.0);
         }
         total += f64::from(row);
@@ -141,10 +171,15 @@ pub(super) fn score(terms: &[f64; SCALES]) -> f64 {
     terms.iter().zip(BETAS).map(|(t, beta)| t.powf(beta)).product()
 }
 
-/// The least term of `scale` that keeps `bound · term^β` at `wanted`; 0 when any term does.
+/// The least term of `scale` that keeps `bound · term^β` at `wanted`; 0 when any term does. A hair too
+/// small, so that a term found to be below it surely fails.
 pub(super) fn least_term(wanted: f64, bound: f64, scale: usize) -> f64 {
-    let ratio = wanted / (bound * SLACK);
-    if ratio > 0.0 { ratio.powf(1.0 / BETAS[scale]) * (1.0 - 1e-9) } else { 0.0 }
+    let ratio = wanted / bound;
+    if ratio > 0.0 {
+        ratio.powf(1.0 / BETAS[scale]) * (1.0 - 1e-9)
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]

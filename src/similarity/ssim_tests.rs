@@ -45,15 +45,18 @@ fn average(planes: &[f32], side: usize) -> Vec<f32> {
     planes
         .chunks_exact(2 * side)
         .flat_map(|rows| {
-            (0..side / 2).map(|x| {
-                (rows[2 * x] + rows[2 * x + 1] + rows[side + 2 * x] + rows[side + 2 * x + 1]) / 4.0
-            })
+            (0..side / 2)
+                .map(|x| (rows[2 * x] + rows[2 * x + 1] + rows[side + 2 * x] + rows[side + 2 * x + 1]) / 4.0)
         })
         .collect()
 }
 
 fn check(name: &str, a: &Picture, b: &Picture, alpha: bool, cropped: (f64, [f64; 5]), uncropped: f64) {
-    let metric = |crop_last| Metric { alpha, data_range: true, crop_last };
+    let metric = |crop_last| Metric {
+        alpha,
+        data_range: true,
+        crop_last,
+    };
     let array = |t: Vec<f64>| -> [f64; 5] { t.try_into().unwrap() };
     let t = array(terms(a, b, 5, metric(true)));
     for (t, want) in t.iter().zip(cropped.1) {
@@ -61,7 +64,11 @@ fn check(name: &str, a: &Picture, b: &Picture, alpha: bool, cropped: (f64, [f64;
     }
     assert!((score(&t) - cropped.0).abs() < 2e-5, "{name}: {}", score(&t));
     let t = array(terms(a, b, 5, metric(false)));
-    assert!((score(&t) - uncropped).abs() < 2e-5, "{name}, uncropped: {}", score(&t));
+    assert!(
+        (score(&t) - uncropped).abs() < 2e-5,
+        "{name}, uncropped: {}",
+        score(&t)
+    );
 }
 
 fn pattern(c: usize, x: usize, y: usize) -> usize {
@@ -111,14 +118,40 @@ fn waves_with_real_and_opaque_alpha() {
 
     let cut = |amplitude: f64, shift: f64, planes: usize| {
         picture(512, planes, move |c, x, y| {
-            disc(x, y) * if c == 3 { 1.0 } else { wave(amplitude, shift, c, x, y) }
+            disc(x, y)
+                * if c == 3 {
+                    1.0
+                } else {
+                    wave(amplitude, shift, c, x, y)
+                }
         })
     };
     let t5 = [0.991_551, 0.982_683, 0.962_510, 0.910_599, 0.788_464];
-    check("T5", &cut(0.5, 0.0, 4), &cut(0.5, 0.0, 3), true, (0.931_790, t5), 0.928_574);
-    check("T5 swapped", &cut(0.5, 0.0, 3), &cut(0.5, 0.0, 4), true, (0.931_790, t5), 0.928_574);
+    check(
+        "T5",
+        &cut(0.5, 0.0, 4),
+        &cut(0.5, 0.0, 3),
+        true,
+        (0.931_790, t5),
+        0.928_574,
+    );
+    check(
+        "T5 swapped",
+        &cut(0.5, 0.0, 3),
+        &cut(0.5, 0.0, 4),
+        true,
+        (0.931_790, t5),
+        0.928_574,
+    );
     let t6 = [0.994_306, 0.987_198, 0.976_458, 0.966_922, 0.937_869];
-    check("T6", &cut(0.5, 0.0, 3), &cut(0.4, 0.3, 3), false, (0.972_793, t6), 0.976_997);
+    check(
+        "T6",
+        &cut(0.5, 0.0, 3),
+        &cut(0.4, 0.3, 3),
+        false,
+        (0.972_793, t6),
+        0.976_997,
+    );
 }
 
 #[test]
@@ -128,7 +161,11 @@ fn three_scales_of_four_latent_planes() {
         (((c + 3) * x + (c + 5) * y + 5 * ((x / 8) % 4)) % 64) as f64 / 63.0
     });
     for (crop_last, want) in [(true, 0.551_602), (false, 0.552_183)] {
-        let metric = Metric { alpha: true, data_range: true, crop_last };
+        let metric = Metric {
+            alpha: true,
+            data_range: true,
+            crop_last,
+        };
         let t = terms(&p, &q, 3, metric);
         let score: f64 = t.iter().map(|t| t.powf(0.33)).product();
         assert!((score - want).abs() < 2e-5, "{score}");
@@ -142,9 +179,17 @@ fn three_scales_of_four_latent_planes() {
 
 #[test]
 fn flat_pictures_are_bounded_by_one_and_white_equals_white() {
-    let metric = Metric { alpha: true, data_range: true, crop_last: false };
+    let metric = Metric {
+        alpha: true,
+        data_range: true,
+        crop_last: false,
+    };
     let flat = |v: f64| picture(512, 3, move |_, x, y| if x + y == 0 { 0.0 } else { v / 255.0 });
-    for (a, b, want) in [(250.0, 249.0, 0.999_999), (240.0, 240.0, 1.0), (216.0, 134.0, 0.989_23)] {
+    for (a, b, want) in [
+        (250.0, 249.0, 0.999_999),
+        (240.0, 240.0, 1.0),
+        (216.0, 134.0, 0.989_23),
+    ] {
         let t: [f64; 5] = terms(&flat(a), &flat(b), 5, metric).try_into().unwrap();
         assert!((score(&t) - want).abs() < 5e-5, "{a} against {b}: {}", score(&t));
         assert!(t.iter().all(|&t| t <= 1.0));
@@ -171,11 +216,18 @@ fn stopping_early_returns_an_upper_bound_below_the_wanted_term() {
     x.fill(&a.planes, 128, 1.0, false, &mut scratch);
     y.fill(&b.planes, 128, 1.0, false, &mut scratch);
     for alpha in [false, true] {
-        let metric = Metric { alpha, data_range: false, crop_last: false };
+        let metric = Metric {
+            alpha,
+            data_range: false,
+            crop_last: false,
+        };
         let exact = metric.term(&x, &y, false, 0.0, &mut scratch);
         for least in [0.1, 0.3, 0.6, 0.9, 0.999] {
             let term = metric.term(&x, &y, false, least, &mut scratch);
-            assert!(term == exact || (term >= exact && term < least), "{term} for {exact}, {least}");
+            assert!(
+                term == exact || (term >= exact && term < least),
+                "{term} for {exact}, {least}"
+            );
         }
     }
 }

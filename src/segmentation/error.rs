@@ -1,0 +1,85 @@
+//! What can go wrong between a segmenter's folder and a matte.
+
+use std::path::PathBuf;
+
+/// Trouble with a segmenter or a matte.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentationError {
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder holds no weights.
+    #[error(
+        "{} holds no segmenter: a model.safetensors or model.pth is needed, and a config.json unless \
+         the weights are U²-Net's or U²-Net-P's own", .0.display()
+    )]
+    NoWeights(PathBuf),
+    /// The weights file is far larger than any known segmenter.
+    #[error("{} is {bytes} bytes long; a segmenter has at most {most}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// The longest accepted.
+        most: u64,
+    },
+    /// `config.json` is not what it should be.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The key and what is wrong with it, or line and column.
+        message: String,
+    },
+    /// The weights file cannot be understood.
+    #[error("{} is not a readable weights file: {message}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        message: String,
+    },
+    /// Tensors are missing or have other shapes than the architecture asks for.
+    #[error("{} does not fit {architecture}: {}", path.display(), problems.join("; "))]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// Name of the architecture.
+        architecture: &'static str,
+        /// One line per tensor, the first few.
+        problems: Vec<String>,
+    },
+    /// The picture has no pixels.
+    #[error("a picture without pixels cannot be segmented")]
+    Empty,
+    /// A ready-made matte belongs to another picture.
+    #[error(
+        "{} is {}×{} pixels but its picture is {}×{}; a matte must have its picture's size",
+        path.display(), matte.0, matte.1, image.0, image.1
+    )]
+    MatteSize {
+        /// The matte's file.
+        path: PathBuf,
+        /// Its width and height.
+        matte: (u32, u32),
+        /// The picture's width and height.
+        image: (u32, u32),
+    },
+    /// A matte file cannot be decoded.
+    #[error("{} cannot be decoded: {message}", path.display())]
+    MatteFile {
+        /// The matte's file.
+        path: PathBuf,
+        /// What the decoder said.
+        message: String,
+    },
+    /// The network failed while running.
+    #[error("the segmenter failed: {0}")]
+    Run(#[from] candle_core::Error),
+}
