@@ -1,5 +1,10 @@
 //! Training images from folders and files of any quality.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "the lint spares test functions, but not their helpers"
+)]
+
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use pentimento::gallery::{
     self, DecodeError, cache_dir, content_hash, decode_matte, decode_rgb, fingerprint, folder_hash, scan,

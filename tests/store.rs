@@ -1,5 +1,10 @@
 //! Studies, prompt lists and score tables on disk.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "the lint spares test functions, but not their helpers"
+)]
+
 #[path = "store/run.rs"]
 mod run;
 

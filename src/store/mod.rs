@@ -9,6 +9,7 @@ mod recognise;
 mod record;
 mod record_lines;
 mod run;
+mod run_lock;
 mod run_parameters;
 mod scores_csv;
 mod study_file;

@@ -16,6 +16,7 @@ use super::{
     atomic, picture,
     record::{GalleryNames, Record},
     record_lines::{self, Timing},
+    run_lock::{LOCK, lock, not_a_device},
     run_parameters::{RUN_FILE, RunParameters},
 };
 use crate::study::{GalleryImage, Generation, GenerationKey, Problem};
@@ -23,14 +24,13 @@ use image::{GrayImage, RgbImage};
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 const RECORDS: &str = "generations.jsonl";
 const TIMINGS: &str = "timings.jsonl";
-const LOCK: &str = "run.lock";
 const IMAGES: &str = "images";
 const MATTES: &str = "mattes";
 const NOT_OPENED: &str = "The run cannot be opened";
@@ -474,47 +474,6 @@ impl Writer {
         if let Err(e) = written {
             log::warn!("{TIMINGS}: {e}");
         }
-    }
-}
-
-/// A pipe or a device in place of a file would block, or never end.
-fn not_a_device(path: &Path) -> Result<(), Problem> {
-    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
-        return Err(
-            Problem::new(NOT_OPENED, "Move it away; a run consists of plain files.")
-                .at(path)
-                .detail("it is not a regular file"),
-        );
-    }
-    Ok(())
-}
-
-/// Takes the run's lock. On a file system without locks the run goes on with a notice.
-fn lock(folder: &Path) -> Result<(File, Option<Problem>), Problem> {
-    let path = folder.join(LOCK);
-    let failed = |e: &io::Error| Problem::io("The run cannot be opened for writing", &path, e);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|e| failed(&e))?;
-    match file.try_lock() {
-        Ok(()) => Ok((file, None)),
-        Err(TryLockError::WouldBlock) => Err(Problem::new(
-            "Another process is writing this run",
-            "Wait until it is done or stop it; the run can be watched in the meantime.",
-        )
-        .at(folder)),
-        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
-            let notice = Problem::new(
-                "The disk of this run knows no locks",
-                "Take care that no other process writes the run.",
-            )
-            .at(folder);
-            Ok((file, Some(notice)))
-        }
-        Err(TryLockError::Error(e)) => Err(failed(&e)),
     }
 }
 
