@@ -7,7 +7,7 @@ use image::{GrayImage, RgbImage};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
-    io,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -188,8 +188,15 @@ fn hash(file: &Path, config: &SegmenterConfig) -> Result<String, SegmentationErr
         path: PathBuf::from(file),
         source,
     };
+    let mut file = File::open(file).map_err(io)?;
     let mut hasher = Sha256::new();
-    io::copy(&mut File::open(file).map_err(io)?, &mut hasher).map_err(io)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(io)? {
+            0 => break,
+            n => hasher.update(&buffer[..n]),
+        }
+    }
     hasher.update(format!("{config:?}"));
     Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
