@@ -194,7 +194,7 @@ impl Plan {
                     let right = (width + reach).saturating_sub(shift).min(width).max(left);
                     for row in first..end {
                         let from = (row + ky * dilation).wrapping_sub(reach);
-                        if from >= self.height {
+                        if from >= self.height || left == right {
                             columns.resize(columns.len() + width, 0.0);
                             continue;
                         }

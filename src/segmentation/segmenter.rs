@@ -188,8 +188,8 @@ fn hash(file: &Path, config: &SegmenterConfig) -> Result<String, SegmentationErr
         path: PathBuf::from(file),
         source,
     };
-    let mut hasher = Sha256::new();
     let mut file = File::open(file).map_err(io)?;
+    let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer).map_err(io)? {

@@ -1,7 +1,7 @@
 //! Named tensors from a weights file, checked one by one as the network asks for them.
 
 use super::SegmentationError;
-use candle_core::{DType, Device, Tensor, pickle::PthTensors};
+use candle_core::{DType, Device, Tensor, bail, pickle::PthTensors};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -43,7 +43,10 @@ impl Weights {
         let tensors = if path.extension().is_some_and(|e| e == "safetensors") {
             candle_core::safetensors::load(path, &Device::Cpu).map_err(wrong)?
         } else {
-            read_pth(path).map_err(wrong)?
+            // The reader indexes into tuples of the file without looking at their length.
+            std::panic::catch_unwind(|| read_pth(path, bytes))
+                .map_err(|_| wrong(candle_core::Error::msg("malformed pickle")))?
+                .map_err(wrong)?
         };
         let tensors = tensors
             .into_iter()
@@ -104,7 +107,7 @@ impl Weights {
     }
 }
 
-fn read_pth(path: &Path) -> candle_core::Result<HashMap<String, Tensor>> {
+fn read_pth(path: &Path, bytes: u64) -> candle_core::Result<HashMap<String, Tensor>> {
     let file = PthTensors::new(path, None)?;
     let file = if file.tensor_infos().is_empty() {
         PthTensors::new(path, Some("state_dict"))?
@@ -116,6 +119,15 @@ fn read_pth(path: &Path) -> candle_core::Result<HashMap<String, Tensor>> {
         // Counters of BatchNorm are integers of no interest.
         if !matches!(info.dtype, DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
             continue;
+        }
+        // Checked before the reader reserves memory for whatever shape the file claims.
+        let values = info
+            .layout
+            .dims()
+            .iter()
+            .try_fold(1u64, |n, &d| n.checked_mul(d as u64));
+        if info.layout.start_offset() != 0 || values.is_none_or(|n| n > bytes) {
+            bail!("tensor {name} is a view into another one, or larger than the file");
         }
         if let Some(tensor) = file.get(name)? {
             tensors.insert(name.clone(), tensor);
