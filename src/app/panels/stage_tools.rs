@@ -5,6 +5,7 @@ use crate::{
         action::Action,
         context::Cx,
         controls::{self, slider},
+        marks,
         on_stage::{OnStage, Placement},
         state::OverlaySettings,
         theme::{self, Theme, UNIT},
@@ -59,7 +60,7 @@ pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
                 ink,
                 line.width(),
             );
-            chevron(ui.painter(), line.right_center() - vec2(5.0, 0.0), open, ink);
+            marks::chevron(ui.painter(), line.right_center() - vec2(5.0, 0.0), open, ink);
             if fold.on_hover_text("Show or hide (C)").clicked() {
                 cx.command(crate::app::command::Command::ToggleControls);
             }
@@ -187,12 +188,6 @@ fn ramp_swatch(painter: &egui::Painter, rect: Rect, ramp: Ramp) {
         }
     }
     painter.add(egui::Shape::mesh(mesh));
-}
-
-fn chevron(painter: &egui::Painter, center: Pos2, open: bool, color: Color32) {
-    let up = if open { 1.0 } else { -1.0 };
-    let points = [vec2(-3.5, -1.8 * up), vec2(0.0, 1.8 * up), vec2(3.5, -1.8 * up)].map(|v| center + v);
-    painter.line(points.to_vec(), Stroke::new(1.4, color));
 }
 
 /// Numbers of the pixel under the pointer, at the lower right.
