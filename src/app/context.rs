@@ -16,6 +16,8 @@ pub struct Cx<'a> {
     pub actions: &'a mut Vec<Action>,
     /// Whether the overlay pipeline is there.
     pub has_gpu: bool,
+    /// Whether the pane being drawn has its title on a tab.
+    pub tabbed: bool,
     /// Pictures per class under the thresholds of this frame.
     pub tally: Tally,
 }

@@ -41,7 +41,12 @@ pub fn line(painter: &Painter, at: Pos2, text: &str, font: FontId, color: Color3
 }
 
 /// The first line of a pane: title, and a note at the right. Dragging it moves the pane.
-pub fn header(ui: &mut Ui, theme: &Theme, title: &str, note: &str) -> Response {
+/// A pane on a tab has both there already.
+pub fn header(ui: &mut Ui, cx: &Cx<'_>, title: &str, note: &str) -> Response {
+    if cx.tabbed {
+        return ui.interact(Rect::NOTHING, ui.scope_id().with("no header"), Sense::hover());
+    }
+    let theme = cx.theme;
     let size = vec2(ui.available_width(), theme::HEADER_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::drag());
     response.widget_info(|| WidgetInfo::labeled(Role::Heading, true, title));
@@ -97,6 +102,9 @@ pub fn main_button(ui: &mut Ui, theme: &Theme, enabled: bool, name: &str) -> Res
     ui.add_enabled(enabled, button)
 }
 
+/// Width of the name before a slider.
+pub const NAME: f32 = 64.0;
+
 /// A named slider on one line with its number; true when it was moved.
 pub fn slider(
     ui: &mut Ui,
@@ -106,13 +114,15 @@ pub fn slider(
     range: RangeInclusive<f32>,
     decimals: usize,
 ) -> bool {
-    const NAME: f32 = 76.0;
-    const NUMBER: f32 = 34.0;
+    const NUMBER: f32 = 28.0;
+    ui.spacing_mut().interact_size.y = 5.0 * UNIT;
     ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = UNIT;
         let (rect, _) = ui.allocate_exact_size(vec2(NAME, 5.0 * UNIT), Sense::hover());
         line(ui.painter(), rect.left_center(), name, small(), theme.weak, NAME);
-        ui.spacing_mut().slider_width = (ui.available_width() - NUMBER - 2.0 * UNIT).max(40.0);
-        ui.spacing_mut().interact_size.y = 5.0 * UNIT;
+        ui.spacing_mut().slider_width = (ui.available_width() - NUMBER - UNIT).max(32.0);
+        // The knob's size follows the height.
+        ui.spacing_mut().interact_size.y = 3.5 * UNIT;
         let response = ui.add(egui::Slider::new(value, range).show_value(false));
         let shown = f64::from(*value);
         response.widget_info(|| WidgetInfo::slider(true, shown, name));

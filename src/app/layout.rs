@@ -74,7 +74,7 @@ pub fn default_layout() -> Layout {
         }
         tiles.insert_container(Container::Linear(linear))
     };
-    let middle = split(LinearDir::Vertical, &[(stage, 0.79), (strip, 0.21)]);
+    let middle = split(LinearDir::Vertical, &[(stage, 0.765), (strip, 0.235)]);
     let top = split(LinearDir::Horizontal, &[(prompts, 0.255), (middle, 0.745)]);
     let right = split(LinearDir::Vertical, &[(evidence, 0.62), (verdict, 0.38)]);
     let field = tiles.insert_tab_tile(vec![field, log]);
@@ -85,7 +85,7 @@ pub fn default_layout() -> Layout {
         }
         tiles.insert_container(Container::Linear(linear))
     };
-    let left = split(LinearDir::Vertical, &[(top, 0.68), (field, 0.32)]);
+    let left = split(LinearDir::Vertical, &[(top, 0.70), (field, 0.30)]);
     let root = split(LinearDir::Horizontal, &[(left, 0.765), (right, 0.235)]);
     Tree::new(egui::Id::unique("panes"), root, tiles)
 }
@@ -122,13 +122,34 @@ pub fn is_complete(layout: &Layout) -> bool {
 pub struct Panes<'a, 'b> {
     /// What the panels get.
     pub cx: &'a mut Cx<'b>,
+    /// Panes that share their place with others, and so have their title on a tab.
+    pub tabbed: HashSet<Pane>,
+}
+
+/// The panes whose title is on a tab.
+pub fn tabbed(layout: &Layout) -> HashSet<Pane> {
+    let tabs = layout.tiles.tiles().filter_map(|tile| match tile {
+        Tile::Container(Container::Tabs(tabs)) => Some(&tabs.children),
+        _ => None,
+    });
+    tabs.flatten()
+        .filter_map(|id| layout.tiles.get_pane(id).copied())
+        .collect()
 }
 
 impl egui_tiles::Behavior<Pane> for Panes<'_, '_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, pane: &mut Pane) -> UiResponse {
         let theme = self.cx.theme;
+        self.cx.tabbed = self.tabbed.contains(pane);
         let margin = match pane {
             Pane::Stage => Margin::symmetric(PANE_MARGIN as i8, 6),
+            // Below a tab bar that already takes a line.
+            _ if self.tabbed.contains(pane) => Margin {
+                left: PANE_MARGIN as i8,
+                right: PANE_MARGIN as i8,
+                top: 0,
+                bottom: 8,
+            },
             _ => Margin {
                 left: PANE_MARGIN as i8,
                 right: PANE_MARGIN as i8,
@@ -153,6 +174,20 @@ impl egui_tiles::Behavior<Pane> for Panes<'_, '_> {
             }
             pane => pane.title().into(),
         }
+    }
+
+    fn top_bar_right_ui(
+        &mut self,
+        tiles: &Tiles<Pane>,
+        ui: &mut Ui,
+        _tile: TileId,
+        tabs: &egui_tiles::Tabs,
+        _scroll: &mut f32,
+    ) {
+        let active = tabs.active.and_then(|id| tiles.get_pane(&id));
+        let note = active.map_or_else(String::new, |pane| panels::note(self.cx, *pane));
+        ui.add_space(PANE_MARGIN);
+        ui.label(egui::RichText::new(note).small().color(self.cx.theme.weak));
     }
 
     fn gap_width(&self, _style: &egui::Style) -> f32 {

@@ -44,12 +44,6 @@ pub fn shape(center: Pos2, radius: f32, verdict: Option<Verdict>, color: Color32
     }
 }
 
-/// Strength shown as a tick: the check mark of a finished thing, drawn.
-pub fn tick(painter: &Painter, center: Pos2, size: f32, color: Color32) {
-    let points = [vec2(-0.5, 0.05), vec2(-0.12, 0.42), vec2(0.55, -0.4)].map(|v| center + v * size);
-    painter.line(points.to_vec(), Stroke::new(size * 0.22, color));
-}
-
 /// A cross, for dismissing.
 pub fn cross(painter: &Painter, center: Pos2, size: f32, color: Color32) {
     let arm = size * 0.5;
@@ -57,4 +51,11 @@ pub fn cross(painter: &Painter, center: Pos2, size: f32, color: Color32) {
         let reach = vec2(arm, arm * dy);
         painter.line_segment([center - reach, center + reach], Stroke::new(1.4, color));
     }
+}
+
+/// A chevron: down when `open`, up otherwise.
+pub fn chevron(painter: &egui::Painter, center: Pos2, open: bool, color: Color32) {
+    let up = if open { 1.0 } else { -1.0 };
+    let points = [vec2(-3.5, -1.8 * up), vec2(0.0, 1.8 * up), vec2(3.5, -1.8 * up)].map(|v| center + v);
+    painter.line(points.to_vec(), Stroke::new(1.4, color));
 }

@@ -195,7 +195,7 @@ impl Theme {
             visuals.warn_fg_color = self.accent;
             visuals.weak_text_color = Some(self.weak);
             visuals.selection.bg_fill = self.accent.gamma_multiply(0.45);
-            visuals.selection.stroke = Stroke::new(1.0, self.text);
+            visuals.selection.stroke = Stroke::new(1.0, self.weak);
             visuals.slider_trailing_fill = true;
             visuals.handle_shape = egui::style::HandleShape::Circle;
             visuals.striped = false;

@@ -180,6 +180,7 @@ impl App {
             thumbnails: &mut self.thumbnails,
             actions: &mut self.actions,
             has_gpu: self.gpu.is_some(),
+            tabbed: false,
             tally,
         };
         if self.state.open.present {
@@ -195,7 +196,8 @@ impl App {
             egui::CentralPanel::no_frame().show(ui, |ui| {
                 // Shows through the gaps between the panes as thin lines.
                 ui.painter().rect_filled(ui.max_rect(), 0, self.theme.line);
-                self.layout.ui(&mut Panes { cx: &mut cx }, ui);
+                let tabbed = layout::tabbed(&self.layout);
+                self.layout.ui(&mut Panes { cx: &mut cx, tabbed }, ui);
             });
         }
         path_field(&ctx, &mut cx);

@@ -6,6 +6,7 @@ use crate::app::{
     command::Command,
     context::Cx,
     controls::{self, clock},
+    marks,
     state::RunningJob,
     theme::{self, UNIT},
 };
@@ -42,7 +43,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
 fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
     let name = cx.state.study.outline().map_or("Open…", |o| o.name.as_str());
     let button = egui::containers::menu::MenuButton::from_button(
-        Button::new(format!("{name}  \u{23f7}")).min_size(vec2(0.0, 7.0 * UNIT)),
+        Button::new(format!("{name}      ")).min_size(vec2(0.0, 7.0 * UNIT)),
     );
     let (response, _) = button.ui(ui, |ui| {
         ui.set_min_width(220.0);
@@ -86,6 +87,12 @@ fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
         entry(ui, cx.actions, Command::Quit);
     });
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, "Study"));
+    marks::chevron(
+        ui.painter(),
+        response.rect.right_center() - vec2(4.0 * UNIT, 0.0),
+        true,
+        cx.theme.weak,
+    );
     if let Some(outline) = cx.state.study.outline() {
         let part = |what: &str, path: &Option<std::path::PathBuf>| {
             format!(

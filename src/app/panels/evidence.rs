@@ -17,7 +17,7 @@ use egui::{
 use egui_tiles::UiResponse;
 
 const PICTURE: f32 = 72.0;
-const FAN: f32 = 6.0;
+const FAN: f32 = 8.0;
 const SMALL_PICTURE: f32 = 30.0;
 
 /// Matches of one group of the gallery, by their place in the list.
@@ -37,7 +37,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         (n, 1) => format!("{n} best, in 1 group"),
         (n, g) => format!("{n} best, in {g} groups"),
     };
-    let header = controls::header(ui, cx.theme, "Evidence", &note);
+    let header = controls::header(ui, cx, "Evidence", &note);
     if matches.is_empty() {
         nothing(ui, cx, generation.is_some());
         return controls::moved(&header);
@@ -59,7 +59,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
 fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, drawn: bool) {
     let outline = cx.state.study.outline();
     match outline {
-        None => controls::empty(ui, cx, "No gallery", "Training images show here.", open_buttons),
+        None => controls::empty(ui, cx, "No gallery", "Training images show here.", |_, _| {}),
         Some(o) if o.gallery.is_empty() => {
             let advice = "Open the folder of training images to compare with them.";
             controls::empty(ui, cx, "No gallery", advice, open_buttons);
@@ -141,13 +141,13 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
     for (depth, &sibling) in siblings.iter().enumerate().rev() {
         let behind = picture
             .translate(vec2(FAN * (depth + 1) as f32, 0.0))
-            .shrink(2.5 * (depth + 1) as f32);
+            .shrink(4.0 * (depth + 1) as f32);
         let texture = cx.thumbnails.gallery(sibling);
         controls::thumbnail(&painter, theme, behind, texture, 4);
         painter.rect_filled(
             behind,
             CornerRadius::same(4),
-            fill.gamma_multiply(0.35 + 0.2 * depth as f32),
+            fill.gamma_multiply(0.2 + 0.2 * depth as f32),
         );
     }
     let texture = cx.thumbnails.gallery(gallery);

@@ -1,7 +1,6 @@
 //! The Field: every picture as a mark at (background score, foreground score). The thresholds are lines
 //! that can be dragged; everything in the window follows in the same frame.
 
-use super::prompts::open_buttons;
 use crate::{
     app::{
         action::Action,
@@ -28,6 +27,15 @@ const SIDE: f32 = 176.0;
 const GUTTER: f32 = 12.0;
 const BINS: usize = 48;
 
+/// A few words beside the pane's title.
+pub fn note(cx: &Cx<'_>) -> String {
+    match cx.tally.judged() {
+        0 => String::new(),
+        1 => "1 picture".to_owned(),
+        n => format!("{n} pictures · drag the lines or their crossing"),
+    }
+}
+
 /// What a drag has hold of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grab {
@@ -39,14 +47,10 @@ enum Grab {
 /// Draws the pane.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let judged = cx.tally.judged();
-    let note = match judged {
-        0 => String::new(),
-        n => format!("{n} pictures · drag the lines or their crossing"),
-    };
-    let header = controls::header(ui, cx.theme, "Field", &note);
+    let header = controls::header(ui, cx, "Field", &note(cx));
     if judged == 0 && cx.state.study.outline().is_none() {
         let advice = "Every compared picture becomes a mark here.";
-        controls::empty(ui, cx, "No pictures yet", advice, open_buttons);
+        controls::empty(ui, cx, "No pictures yet", advice, |_, _| {});
         return controls::moved(&header);
     }
     let area = ui.available_rect_before_wrap();
@@ -169,6 +173,7 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
         }
     }
     histograms(ui, cx, &axes, &points);
+    quadrant_names(ui, cx, plot);
     lines(ui, cx, &axes, corner, grab, response.hover_pos());
     if let Some(current) = state.current().and_then(|g| g.scores()) {
         painter.circle_stroke(
@@ -211,6 +216,28 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
                 });
             });
         });
+    }
+}
+
+/// The quadrants by their corner of the plot.
+const QUADRANTS: [(Verdict, Align2); 4] = [
+    (Verdict::Verbatim, Align2::RIGHT_TOP),
+    (Verdict::ForegroundOnly, Align2::LEFT_TOP),
+    (Verdict::BackgroundOnly, Align2::RIGHT_BOTTOM),
+    (Verdict::NotMemorized, Align2::LEFT_BOTTOM),
+];
+
+/// Name and number of each quadrant in its corner, readable over the marks.
+fn quadrant_names(ui: &Ui, cx: &Cx<'_>, plot: Rect) {
+    let painter = ui.painter();
+    for (verdict, corner) in QUADRANTS {
+        let words = format!("{} {}", verdict.letters(), cx.tally.of(verdict));
+        let color = cx.theme.verdict(Some(verdict));
+        let galley = painter.layout_no_wrap(words, controls::small(), color);
+        let at = corner.pos_in_rect(&plot.shrink(4.0));
+        let plate = corner.anchor_size(at, galley.size() + vec2(8.0, 2.0));
+        painter.rect_filled(plate, CornerRadius::same(4), cx.theme.float);
+        painter.galley(plate.center() - galley.size() * 0.5, galley, color);
     }
 }
 
@@ -291,66 +318,35 @@ fn ground(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2) {
         CornerRadius::same(4),
         theme.stage.gamma_multiply(if theme.dark { 1.0 } else { 0.45 }),
     );
-    for (verdict, rect, anchor) in [
-        (
-            Verdict::Verbatim,
-            Rect::from_two_pos(plot.right_top(), corner),
-            Align2::RIGHT_TOP,
-        ),
-        (
-            Verdict::ForegroundOnly,
-            Rect::from_two_pos(plot.left_top(), corner),
-            Align2::LEFT_TOP,
-        ),
-        (
-            Verdict::BackgroundOnly,
-            Rect::from_two_pos(plot.right_bottom(), corner),
-            Align2::RIGHT_BOTTOM,
-        ),
-        (
-            Verdict::NotMemorized,
-            Rect::from_two_pos(plot.left_bottom(), corner),
-            Align2::LEFT_BOTTOM,
-        ),
-    ] {
+    for (verdict, at) in QUADRANTS {
+        let rect = Rect::from_two_pos(at.pos_in_rect(&plot), corner);
         let color = theme.verdict(Some(verdict));
         if verdict != Verdict::NotMemorized {
             painter.rect_filled(rect, 0, color.gamma_multiply(0.07));
         }
-        let at = anchor.pos_in_rect(&plot.shrink2(vec2(6.0, 4.0)));
-        let words = format!("{} {}", verdict.letters(), cx.tally.of(verdict));
-        painter.text(at, anchor, words, controls::small(), color);
     }
     let steps = ((1.0 - axes.low) * 10.0).round() as usize;
     for i in 0..=steps {
         let value = axes.low + 0.1 * i as f32;
-        if steps > 6 && i % 2 == 1 {
+        if steps > 6 && i % 2 != steps % 2 {
             continue;
         }
         let text = format!("{value:.1}");
-        painter.text(
-            pos2(axes.x(value), plot.bottom() + 3.0),
-            Align2::CENTER_TOP,
-            &text,
-            controls::small(),
-            theme.faint,
-        );
-        if plot.height() > 90.0 || i % 4 == 0 {
-            painter.text(
-                pos2(plot.left() - 4.0, axes.y(value)),
-                Align2::RIGHT_CENTER,
-                &text,
-                controls::small(),
-                theme.faint,
-            );
+        let (ink, font) = (theme.faint, controls::small());
+        // The axis' name stands where its last number would.
+        if i < steps {
+            let at = pos2(axes.x(value), plot.bottom() + 3.0);
+            painter.text(at, Align2::CENTER_TOP, &text, font.clone(), ink);
         }
+        let at = pos2(plot.left() - 4.0, axes.y(value));
+        painter.text(at, Align2::RIGHT_CENTER, &text, font, ink);
     }
     let name = painter.layout_no_wrap("foreground".to_owned(), controls::small(), theme.weak);
     let at = pos2(plot.left() - LEFT, plot.center().y + name.size().x * 0.5);
     painter.add(egui::epaint::TextShape::new(at, name, theme.weak).with_angle(-std::f32::consts::FRAC_PI_2));
     painter.text(
-        pos2(plot.right() + 4.0, plot.bottom() + 3.0),
-        Align2::LEFT_TOP,
+        pos2(plot.right(), plot.bottom() + 3.0),
+        Align2::RIGHT_TOP,
         "background",
         controls::small(),
         theme.weak,

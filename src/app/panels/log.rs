@@ -13,7 +13,7 @@ use egui_tiles::UiResponse;
 
 /// Draws the pane.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
-    let header = controls::header(ui, cx.theme, "Log", "");
+    let header = controls::header(ui, cx, "Log", "");
     let state = cx.state;
     if state.notices.is_empty() {
         controls::empty(
@@ -45,7 +45,7 @@ pub fn floating(ctx: &egui::Context, cx: &mut Cx<'_>) {
         return;
     }
     egui::Area::new(egui::Id::unique("notices"))
-        .anchor(egui::Align2::RIGHT_BOTTOM, vec2(-4.0, -4.0) * UNIT)
+        .anchor(egui::Align2::LEFT_BOTTOM, vec2(4.0, -4.0) * UNIT)
         .order(egui::Order::Foreground)
         .show(ctx, |ui| {
             ui.set_max_width(380.0);

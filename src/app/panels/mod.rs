@@ -19,6 +19,14 @@ use super::{context::Cx, layout::Pane};
 use egui::Ui;
 use egui_tiles::UiResponse;
 
+/// A few words beside a pane's title, where the title is on a tab.
+pub fn note(cx: &Cx<'_>, pane: Pane) -> String {
+    match pane {
+        Pane::Field => field::note(cx),
+        _ => String::new(),
+    }
+}
+
 /// Draws a pane.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
     match pane {

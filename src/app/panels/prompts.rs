@@ -34,17 +34,9 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     if state.selection.prompts.len() > 1 {
         note = format!("{} chosen · {note}", state.selection.prompts.len());
     }
-    let header = controls::header(ui, cx.theme, "Prompts", &note);
+    let header = controls::header(ui, cx, "Prompts", &note);
     if state.study.outline().is_none() && all == 0 {
-        controls::empty(
-            ui,
-            cx,
-            "No study open",
-            "Drop a folder here, or open one.",
-            |ui, cx| {
-                open_buttons(ui, cx);
-            },
-        );
+        controls::empty(ui, cx, "No study open", "Its prompts show here.", |_, _| {});
         return controls::moved(&header);
     }
     search(ui, cx);
@@ -300,7 +292,7 @@ fn own_prompt(ui: &mut Ui, cx: &mut Cx<'_>) {
         let mut text = cx.state.draft.clone();
         let field = TextEdit::singleline(&mut text)
             .hint_text("Write your own prompt")
-            .desired_width(ui.available_width() - ADD - 2.0 * UNIT - 16.0)
+            .desired_width(ui.available_width() - ADD - 2.0 * UNIT)
             .margin(egui::Margin::symmetric(8, 5));
         let response = ui.add(field);
         response.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Own prompt"));

@@ -52,7 +52,7 @@ fn title_and_modes(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         .seed
         .map(|s| format!("seed {s}"))
         .unwrap_or_default();
-    const MODES: f32 = 488.0;
+    const MODES: f32 = 452.0;
     let width = ui.available_width();
     let narrow = width < MODES + 160.0;
     let title_width = if narrow { width } else { width - MODES - 2.0 * UNIT };
@@ -89,21 +89,19 @@ fn title_and_modes(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
                 cx.command(command);
             }
         };
-        for mode in Mode::ALL {
-            button(
-                ui,
-                cx,
-                Command::Show(mode),
-                has_picture && cx.state.overlay.mode == mode,
-            );
+        // Laid out from the right, so that they end where the picture ends.
+        let rightmost_first = ui.layout().prefer_right_to_left();
+        let mut buttons: Vec<(Command, bool)> = Mode::ALL
+            .into_iter()
+            .map(|mode| (Command::Show(mode), cx.state.overlay.mode == mode))
+            .collect();
+        buttons.push((Command::ToggleSplit, cx.state.overlay.split));
+        if rightmost_first {
+            buttons.reverse();
         }
-        ui.add_space(UNIT);
-        button(
-            ui,
-            cx,
-            Command::ToggleSplit,
-            has_picture && cx.state.overlay.split,
-        );
+        for (command, on) in buttons {
+            button(ui, cx, command, has_picture && on);
+        }
     };
     let header = if narrow {
         let header = title_ui(ui);
@@ -112,7 +110,7 @@ fn title_and_modes(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     } else {
         ui.horizontal(|ui| {
             let header = title_ui(ui);
-            ui.with_layout(Layout::left_to_right(egui::Align::Center), |ui| modes(ui, cx));
+            ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| modes(ui, cx));
             header
         })
         .inner
@@ -168,7 +166,7 @@ pub(super) fn floats(
     placement: &crate::app::on_stage::Placement,
     pointer: Option<egui::Pos2>,
 ) {
-    if shown.pair().is_some() {
+    if shown.pair().is_some() && !cx.state.open.present {
         stage_tools::controls(ui, cx, placement.canvas);
         if let Some(pointer) = pointer {
             stage_tools::inspector(ui, cx, shown, placement, pointer);

@@ -5,6 +5,7 @@ use crate::{
         action::Action,
         context::Cx,
         controls::{self, slider},
+        marks,
         on_stage::{OnStage, Placement},
         state::OverlaySettings,
         theme::{self, Theme, UNIT},
@@ -12,13 +13,12 @@ use crate::{
     render::{Mode, Ramp},
 };
 use egui::{
-    Align2, Color32, ComboBox, CornerRadius, Frame, Pos2, Rect, RichText, Sense, Stroke, Ui, UiBuilder,
-    WidgetInfo, pos2, vec2,
+    Align2, Color32, ComboBox, CornerRadius, Frame, Pos2, Rect, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
 /// The controls of the overlay, at the lower left.
 pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
-    const WIDTH: f32 = 218.0;
+    const WIDTH: f32 = 172.0;
     if canvas.width() < WIDTH + 8.0 * UNIT || canvas.height() < 220.0 {
         return;
     }
@@ -26,11 +26,11 @@ pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
     let open = cx.state.open.controls;
     let rows = if open { rows(&overlay) } else { 0 };
     let height = if open {
-        rows as f32 * (5.0 + 0.5) * UNIT + 8.0 * UNIT
+        rows as f32 * (5.0 + 0.5) * UNIT + 7.5 * UNIT
     } else {
         7.0 * UNIT
     };
-    let width = if open { WIDTH } else { 92.0 };
+    let width = if open { WIDTH } else { 84.0 };
     let rect = Rect::from_min_size(
         pos2(canvas.left() + 2.0 * UNIT, canvas.bottom() - height - 2.0 * UNIT),
         vec2(width, height),
@@ -45,7 +45,7 @@ pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
     ui.painter()
         .rect_filled(rect, CornerRadius::same(theme::RADIUS + 2), theme.float);
     ui.scope_builder(
-        UiBuilder::new().max_rect(rect.shrink2(vec2(2.5, 1.0) * UNIT)),
+        UiBuilder::new().max_rect(rect.shrink2(vec2(2.0, 1.0) * UNIT)),
         |ui| {
             ui.spacing_mut().item_spacing.y = 0.5 * UNIT;
             let (line, fold) = ui.allocate_exact_size(vec2(ui.available_width(), 5.0 * UNIT), Sense::click());
@@ -59,7 +59,7 @@ pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
                 ink,
                 line.width(),
             );
-            chevron(ui.painter(), line.right_center() - vec2(5.0, 0.0), open, ink);
+            marks::chevron(ui.painter(), line.right_center() - vec2(5.0, 0.0), open, ink);
             if fold.on_hover_text("Show or hide (C)").clicked() {
                 cx.command(crate::app::command::Command::ToggleControls);
             }
@@ -137,33 +137,35 @@ fn sliders(ui: &mut Ui, theme: &Theme, overlay: &mut OverlaySettings) {
 }
 
 fn ramp_choice(ui: &mut Ui, theme: &Theme, name: &str, short: &str, ramp: &mut Ramp) {
+    ui.spacing_mut().interact_size.y = 5.0 * UNIT;
     ui.horizontal(|ui| {
-        let (rect, _) = ui.allocate_exact_size(vec2(76.0, 5.0 * UNIT), Sense::hover());
+        ui.spacing_mut().item_spacing.x = UNIT;
+        let (rect, _) = ui.allocate_exact_size(vec2(controls::NAME, 5.0 * UNIT), Sense::hover());
         controls::line(
             ui.painter(),
             rect.left_center(),
             short,
             controls::small(),
             theme.weak,
-            76.0,
+            controls::NAME,
         );
-        ui.spacing_mut().interact_size.y = 5.0 * UNIT;
-        ui.spacing_mut().button_padding.y = 0.0;
+        ui.spacing_mut().button_padding = vec2(1.0, 0.0) * UNIT;
         let shown = ComboBox::from_id_salt(name)
-            .width(ui.available_width() - 2.0)
-            .selected_text(RichText::new(ramp.name()).small())
+            .width(ui.available_width() - UNIT)
+            .selected_text("")
             .show_ui(ui, |ui| {
                 for choice in Ramp::STRENGTH {
                     ui.selectable_value(ramp, choice, choice.name());
                 }
             });
-        let mut swatch = shown.response.rect.shrink2(vec2(8.0, 6.0));
-        swatch.min.x += 54.0;
+        let mut swatch = shown.response.rect.shrink2(vec2(6.0, 6.0));
         swatch.max.x -= 14.0;
         ramp_swatch(ui.painter(), swatch, *ramp);
+        let ramp = ramp.name();
         shown
             .response
             .widget_info(|| WidgetInfo::labeled(egui::Role::ComboBox, true, name));
+        shown.response.on_hover_text(format!("{name}: {ramp}"));
     });
 }
 
@@ -187,12 +189,6 @@ fn ramp_swatch(painter: &egui::Painter, rect: Rect, ramp: Ramp) {
         }
     }
     painter.add(egui::Shape::mesh(mesh));
-}
-
-fn chevron(painter: &egui::Painter, center: Pos2, open: bool, color: Color32) {
-    let up = if open { 1.0 } else { -1.0 };
-    let points = [vec2(-3.5, -1.8 * up), vec2(0.0, 1.8 * up), vec2(3.5, -1.8 * up)].map(|v| center + v);
-    painter.line(points.to_vec(), Stroke::new(1.4, color));
 }
 
 /// Numbers of the pixel under the pointer, at the lower right.

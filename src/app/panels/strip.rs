@@ -13,7 +13,7 @@ use egui_tiles::UiResponse;
 /// Draws the pane.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let Some(prompt) = cx.state.selection.prompt else {
-        let header = controls::header(ui, cx.theme, "Seeds", "");
+        let header = controls::header(ui, cx, "Seeds", "");
         return controls::moved(&header);
     };
     let drawn: Vec<_> = cx.state.study.of_prompt(prompt).cloned().collect();
@@ -28,7 +28,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         1 => "1 picture".to_owned(),
         n => format!("{n} pictures · [ and ] step through them"),
     };
-    let header = controls::header(ui, cx.theme, "Seeds", &note);
+    let header = controls::header(ui, cx, "Seeds", &note);
     if drawn.is_empty() && forming.is_none() {
         let text = if cx.state.is_running() {
             "Waiting for its turn."

@@ -10,7 +10,7 @@ use crate::{
     },
     study::{Generation, Thresholds, Verdict},
 };
-use egui::{FontId, Rect, RichText, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{FontId, RichText, Sense, Ui, WidgetInfo, pos2, vec2};
 use egui_tiles::UiResponse;
 
 /// Draws the pane.
@@ -21,7 +21,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     } else {
         format!("{arithmetic} arithmetic")
     };
-    let header = controls::header(ui, cx.theme, "Verdict", &note);
+    let header = controls::header(ui, cx, "Verdict", &note);
     let current = cx.state.current().cloned();
     let verdict = current.as_ref().and_then(|g| g.verdict(&cx.state.thresholds));
     match (&current, verdict) {
@@ -46,43 +46,38 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
     let color = theme.verdict(Some(verdict));
     let thresholds = &cx.state.thresholds;
     let why = why(generation, thresholds);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 11.0 * UNIT), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 13.0 * UNIT), Sense::hover());
     let words = format!("{}: {}. {why}", verdict.letters(), verdict.meaning());
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Status, true, &words));
+    let painter = ui.painter();
+    let column = rect.left() + 20.0;
     marks::mark(
-        ui.painter(),
+        painter,
         theme,
-        pos2(rect.left() + 10.0, rect.center().y),
+        pos2(column, rect.top() + 10.0),
         9.0,
         Some(verdict),
     );
-    let letters = ui.painter().text(
-        pos2(rect.left() + 28.0, rect.center().y),
-        egui::Align2::LEFT_CENTER,
+    painter.text(
+        pos2(column, rect.bottom() + 1.0),
+        egui::Align2::CENTER_BOTTOM,
         verdict.letters(),
         FontId::proportional(theme::LARGE),
         color,
     );
-    let left = letters.right() + 3.0 * UNIT;
-    let text = Rect::from_min_max(pos2(left, rect.top()), rect.max);
-    let painter = ui.painter();
-    let at = |y: f32| pos2(text.left(), text.center().y + y);
+    let left = rect.left() + 14.0 * UNIT;
+    let room = rect.right() - left;
+    let first = pos2(left, rect.top() + 15.0);
     controls::line(
         painter,
-        at(-9.0),
+        first,
         verdict.meaning(),
         controls::body(),
         theme.text,
-        text.width(),
+        room,
     );
-    controls::line(
-        painter,
-        at(9.0),
-        &why,
-        controls::small(),
-        theme.weak,
-        text.width(),
-    );
+    let second = pos2(left, rect.top() + 36.0);
+    controls::line(painter, second, &why, controls::small(), theme.weak, room);
     let mut remarks = Vec::new();
     if let Some(scores) = generation.scores() {
         if scores.foreground.is_none() {
