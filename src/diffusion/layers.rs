@@ -359,3 +359,6 @@ pub fn upsample(x: &Tensor, (rows, columns): (usize, usize), compute: Compute) -
         ops::upsample_nearest(x, (h, w), (rows, columns), compute.parallel)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,6 +84,12 @@ pub fn conv2d(
         return out;
     }
 
+    #[cfg(target_arch = "x86_64")]
+    if super::direct::applies(&shape) {
+        super::direct::add_conv3x3(x, shape, weight, &mut out, threads);
+        return out;
+    }
+
     // Tiles of whole output rows whose patches fill about 1 MB.
     let tile = (262_144 / depth).max(64).div_euclid(columns).clamp(1, rows);
     let tiles = rows.div_ceil(tile);

@@ -66,6 +66,16 @@ impl Target {
             len: self.len - offset,
         }
     }
+
+    /// `len` elements from `offset` on.
+    ///
+    /// # Safety
+    /// Nobody else may touch these elements while the slice lives.
+    pub unsafe fn slice<'a>(self, offset: usize, len: usize) -> &'a mut [f32] {
+        assert!(offset + len <= self.len, "target slice out of range");
+        // SAFETY: in range, and exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.add(offset), len) }
+    }
 }
 
 /// What to do with what is in the target already.
