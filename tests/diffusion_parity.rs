@@ -1,5 +1,10 @@
 //! The diffusion room against diffusers, by the fixtures of `tools/fixtures/diffusion.py`, and against bad input.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and helpers are not seen as tests"
+)]
+
 use candle_core::{DType, Device, Tensor, Var};
 use pentimento::{
     diffusion::{

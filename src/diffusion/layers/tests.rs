@@ -133,8 +133,10 @@ fn linear_layers_between_planes_and_tokens_agree() {
     let planes = random(1, &[n, inputs, h, w]);
     let tokens = random(2, &[n, h * w, inputs]);
     let residual = random(3, &[n, outputs, h, w]);
-    agree("from planes", 1e-5, |c| linear.from_planes(&planes, c));
-    agree("to planes", 1e-5, |c| linear.to_planes(&tokens, &residual, c));
+    agree("from planes", 1e-5, |c| linear.planes_to_tokens(&planes, c));
+    agree("to planes", 1e-5, |c| {
+        linear.tokens_to_planes(&tokens, &residual, c)
+    });
     // And against the 1×1 convolution they stand for.
     let weight = map
         .get("weight")
@@ -156,7 +158,7 @@ fn linear_layers_between_planes_and_tokens_agree() {
         .unwrap();
     agree("as convolution", 1e-5, |c| {
         if c.fast() {
-            linear.from_planes(&planes, c)
+            linear.planes_to_tokens(&planes, c)
         } else {
             Ok(conv.clone())
         }

@@ -58,10 +58,9 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: Heads, parallel: bool) 
             (m, keys, width),
             Target::new(used),
             keys,
-            Onto::Replace,
+            Onto::Scaled(scale),
             a,
             b,
-            scale,
             false,
         );
         // Dividing the mixed values is less work than dividing the probabilities.
@@ -75,7 +74,6 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: Heads, parallel: bool) 
             Onto::Replace,
             a,
             b,
-            1.0,
             false,
         );
         for (row, sum) in sums.iter().enumerate() {

@@ -83,11 +83,13 @@ impl Target {
 pub enum Onto {
     /// Overwrite it.
     Replace,
+    /// Overwrite it with the product times a number.
+    Scaled(f32),
     /// Add to it.
     Add,
 }
 
-/// `target[m × n] (=|+=) scale · a[m × k] · b[k × n]`; rows of the target are `stride` apart.
+/// `target[m × n] (=|+=) a[m × k] · b[k × n]`; rows of the target are `stride` apart.
 pub fn multiply(
     (m, n, k): (usize, usize, usize),
     target: Target,
@@ -95,7 +97,6 @@ pub fn multiply(
     onto: Onto,
     a: View<'_>,
     b: View<'_>,
-    scale: f32,
     parallel: bool,
 ) {
     assert!(a.covers(m, k) && b.covers(k, n), "matrix smaller than its shape");
@@ -109,7 +110,11 @@ pub fn multiply(
     } else {
         Parallelism::None
     };
-    let add = onto == Onto::Add;
+    let (add, scale) = match onto {
+        Onto::Replace => (false, 1.0),
+        Onto::Scaled(scale) => (false, scale),
+        Onto::Add => (true, 1.0),
+    };
     // SAFETY: all three ranges were checked above; strides are far below isize::MAX since they index slices.
     unsafe {
         gemm::gemm(
