@@ -42,11 +42,11 @@ impl Attention {
 
     /// Planes to planes, with the input added: the VAE's attention between its normalisation and the residual.
     pub fn planes(&self, x: &Tensor, residual: &Tensor, compute: Compute) -> Result<Tensor> {
-        let q = self.to_q.from_planes(x, compute)?;
-        let k = self.to_k.from_planes(x, compute)?;
-        let v = self.to_v.from_planes(x, compute)?;
+        let q = self.to_q.planes_to_tokens(x, compute)?;
+        let k = self.to_k.planes_to_tokens(x, compute)?;
+        let v = self.to_v.planes_to_tokens(x, compute)?;
         self.to_out
-            .to_planes(&attend(&q, &k, &v, self.heads, compute)?, residual, compute)
+            .tokens_to_planes(&attend(&q, &k, &v, self.heads, compute)?, residual, compute)
     }
 
     /// Queries from `x[n, positions, channels]`, keys and values from `context` (or `x` itself); `residual` is added.
@@ -263,10 +263,10 @@ impl SpatialTransformer {
     ) -> Result<Tensor> {
         let (_, _, h, w) = x.dims4()?;
         let normal = self.norm.forward(x, false, compute)?;
-        let mut tokens = self.proj_in.from_planes(&normal, compute)?;
+        let mut tokens = self.proj_in.planes_to_tokens(&normal, compute)?;
         for block in &self.blocks {
             tokens = block.forward(&tokens, context, (h, w), compute, tap)?;
         }
-        self.proj_out.to_planes(&tokens, x, compute)
+        self.proj_out.tokens_to_planes(&tokens, x, compute)
     }
 }

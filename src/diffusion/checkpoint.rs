@@ -266,7 +266,7 @@ impl<'a> Gaps<'a> {
     fn tokenizer(&mut self) -> PathBuf {
         let folder = self.root.join("tokenizer");
         let has = |name: &str| folder.join(name).is_file();
-        if !has("tokenizer.json") && !(has("vocab.json") && has("merges.txt")) {
+        if !(has("tokenizer.json") || has("vocab.json") && has("merges.txt")) {
             self.missing
                 .push("tokenizer/tokenizer.json (or vocab.json and merges.txt)".to_owned());
         }

@@ -230,7 +230,7 @@ impl Linear {
     }
 
     /// Planes `[n, inputs, h, w]` to tokens `[n, h·w, outputs]`.
-    pub fn from_planes(&self, x: &Tensor, compute: Compute) -> Result<Tensor> {
+    pub fn planes_to_tokens(&self, x: &Tensor, compute: Compute) -> Result<Tensor> {
         let (n, c, h, w) = x.dims4()?;
         if !compute.fast() {
             return self.plain(&x.reshape((n, c, h * w))?.transpose(1, 2)?);
@@ -243,7 +243,7 @@ impl Linear {
     }
 
     /// Tokens `[n, h·w, inputs]` to planes, plus `residual[n, outputs, h, w]`.
-    pub fn to_planes(&self, x: &Tensor, residual: &Tensor, compute: Compute) -> Result<Tensor> {
+    pub fn tokens_to_planes(&self, x: &Tensor, residual: &Tensor, compute: Compute) -> Result<Tensor> {
         let (n, c, h, w) = residual.dims4()?;
         if !compute.fast() {
             return self
@@ -359,3 +359,6 @@ pub fn upsample(x: &Tensor, (rows, columns): (usize, usize), compute: Compute) -
         ops::upsample_nearest(x, (h, w), (rows, columns), compute.parallel)
     })
 }
+
+#[cfg(test)]
+mod tests;

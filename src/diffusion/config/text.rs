@@ -66,7 +66,7 @@ impl TextConfig {
                 _ => Activation::QuickGelu,
             },
         };
-        if config.hidden_size % config.num_attention_heads != 0 {
+        if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             return Err(k.refuse(
                 "num_attention_heads",
                 format!("hidden_size ({}) must be a multiple of it", config.hidden_size),

@@ -1,7 +1,7 @@
 //! Multi-head attention on token layout, without moving heads around.
 
 use super::{
-    math::softmax,
+    math::softmax_numerators,
     matmul::{Onto, Target, View, multiply},
 };
 use rayon::prelude::*;
@@ -58,13 +58,13 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: Heads, parallel: bool) 
             (m, keys, width),
             Target::new(used),
             keys,
-            Onto::Replace,
+            Onto::Scaled(scale),
             a,
             b,
-            scale,
             false,
         );
-        used.chunks_mut(keys).for_each(softmax);
+        // Dividing the mixed values is less work than dividing the probabilities.
+        let sums: Vec<f32> = used.chunks_mut(keys).map(softmax_numerators).collect();
         // Tasks write disjoint rows and columns of the output.
         let (a, b) = (View::rows(used, keys), View::rows(&v[at(keys, 0)..], channels));
         multiply(
@@ -74,9 +74,13 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], shape: Heads, parallel: bool) 
             Onto::Replace,
             a,
             b,
-            1.0,
             false,
         );
+        for (row, sum) in sums.iter().enumerate() {
+            // SAFETY: this task's own elements.
+            let mixed = unsafe { target.slice(at(queries, from + row), width) };
+            mixed.iter_mut().for_each(|v| *v /= sum);
+        }
         SCORES.set(scores);
     };
     let tasks = batch * heads * blocks;

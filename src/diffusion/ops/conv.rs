@@ -77,10 +77,15 @@ pub fn conv2d(
                 Onto::Add,
                 a,
                 b,
-                1.0,
                 parallel,
             );
         }
+        return out;
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    if super::direct::applies(&shape) {
+        super::direct::add_conv3x3(x, shape, weight, &mut out, threads);
         return out;
     }
 
@@ -101,16 +106,7 @@ pub fn conv2d(
                 });
             let (a, b) = (View::rows(weight, depth), View::rows(&patches, pixels));
             let target = target.after(i * outputs * pixels);
-            multiply(
-                (outputs, pixels, depth),
-                target,
-                pixels,
-                Onto::Add,
-                a,
-                b,
-                1.0,
-                true,
-            );
+            multiply((outputs, pixels, depth), target, pixels, Onto::Add, a, b, true);
         }
         return out;
     }
@@ -130,7 +126,7 @@ pub fn conv2d(
         let (a, b) = (View::rows(weight, depth), View::rows(&patches[..depth * n], n));
         // Tasks write disjoint rows of the output planes.
         let target = target.after(i * outputs * pixels + from * columns);
-        multiply((outputs, n, depth), target, pixels, Onto::Add, a, b, 1.0, false);
+        multiply((outputs, n, depth), target, pixels, Onto::Add, a, b, false);
         PATCHES.set(patches);
     };
     if threads > 1 {

@@ -18,7 +18,7 @@ pub fn linear(
     let rows = x.len() / k;
     let (mut out, onto) = prefill_rows(rows, n, bias, residual);
     let (a, b) = (View::rows(x, k), View::columns(weight, k));
-    multiply((rows, n, k), Target::new(&mut out), n, onto, a, b, 1.0, parallel);
+    multiply((rows, n, k), Target::new(&mut out), n, onto, a, b, parallel);
     out
 }
 
@@ -43,7 +43,6 @@ pub fn linear_from_planes(
             onto,
             a,
             b,
-            1.0,
             parallel,
         );
     }
@@ -76,7 +75,6 @@ pub fn linear_to_planes(
             Onto::Add,
             a,
             b,
-            1.0,
             parallel,
         );
     }

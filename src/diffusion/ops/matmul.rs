@@ -66,6 +66,16 @@ impl Target {
             len: self.len - offset,
         }
     }
+
+    /// `len` elements from `offset` on.
+    ///
+    /// # Safety
+    /// Nobody else may touch these elements while the slice lives.
+    pub unsafe fn slice<'a>(self, offset: usize, len: usize) -> &'a mut [f32] {
+        assert!(offset + len <= self.len, "target slice out of range");
+        // SAFETY: in range, and exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.add(offset), len) }
+    }
 }
 
 /// What to do with what is in the target already.
@@ -73,11 +83,13 @@ impl Target {
 pub enum Onto {
     /// Overwrite it.
     Replace,
+    /// Overwrite it with the product times a number.
+    Scaled(f32),
     /// Add to it.
     Add,
 }
 
-/// `target[m × n] (=|+=) scale · a[m × k] · b[k × n]`; rows of the target are `stride` apart.
+/// `target[m × n] (=|+=) a[m × k] · b[k × n]`; rows of the target are `stride` apart.
 pub fn multiply(
     (m, n, k): (usize, usize, usize),
     target: Target,
@@ -85,7 +97,6 @@ pub fn multiply(
     onto: Onto,
     a: View<'_>,
     b: View<'_>,
-    scale: f32,
     parallel: bool,
 ) {
     assert!(a.covers(m, k) && b.covers(k, n), "matrix smaller than its shape");
@@ -99,7 +110,11 @@ pub fn multiply(
     } else {
         Parallelism::None
     };
-    let add = onto == Onto::Add;
+    let (add, scale) = match onto {
+        Onto::Replace => (false, 1.0),
+        Onto::Scaled(scale) => (false, scale),
+        Onto::Add => (true, 1.0),
+    };
     // SAFETY: all three ranges were checked above; strides are far below isize::MAX since they index slices.
     unsafe {
         gemm::gemm(

@@ -7,6 +7,8 @@
 
 mod attention;
 mod conv;
+#[cfg(target_arch = "x86_64")]
+mod direct;
 mod linear;
 mod math;
 mod matmul;
