@@ -1,6 +1,7 @@
 //! Running and stopping.
 
 use crate::fixture::{Fed, generation, step};
+use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use pentimento::{
     engine::{Event, Job, JobKind, Progress},
@@ -40,7 +41,8 @@ fn a_run_goes_from_previews_to_the_verdict() {
     fed.settle();
     fed.harness.get_by_label("Picture forming, step 7 of 50");
     fed.harness.get_by_label("Seed 0, forming");
-    fed.harness.get_by_label("Generating 0 / 4 · 0:41 left");
+    fed.harness
+        .get_by_role_and_label(Role::ProgressIndicator, "Generating 0 / 4 · 0:41 left");
     assert_eq!(fed.harness.state().state().study.noise(key(0, 0)).0.len(), 7);
 
     fed.tell(Event::Drawn(Arc::new({
@@ -102,7 +104,8 @@ fn stop_reaches_running_and_waiting_jobs() {
     assert_eq!(fed.started.len(), 2);
     fed.tell(Event::Started(fed.started[0].id));
     fed.settle();
-    fed.harness.get_by_label("Starting · 1 waiting");
+    fed.harness
+        .get_by_role_and_label(Role::ProgressIndicator, "Starting · 1 waiting");
     assert!(fed.started.iter().all(|t| !t.cancel.is_cancelled()));
     fed.harness.get_by_label("Stop").click();
     fed.settle();
@@ -155,11 +158,15 @@ fn settings_out_of_range_are_said_and_nothing_runs() {
     fed.open(true);
     fed.harness.get_by_label("Run settings").click();
     fed.settle();
-    fed.harness.get_by_label("Seeds").focus();
+    fed.harness
+        .get_by_role_and_label(Role::TextInput, "Seeds")
+        .focus();
     fed.harness.run();
     fed.harness
         .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
-    fed.harness.get_by_label("Seeds").type_text("3..3");
+    fed.harness
+        .get_by_role_and_label(Role::TextInput, "Seeds")
+        .type_text("3..3");
     fed.settle();
     assert_eq!(fed.harness.state().state().seeds, "3..3");
     fed.harness

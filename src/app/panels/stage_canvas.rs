@@ -179,7 +179,9 @@ fn split_handle(ui: &mut Ui, cx: &mut Cx<'_>, placement: &Placement) {
     if let Some(pointer) = response.interact_pointer_pos().filter(|_| response.dragged()) {
         let mut overlay = cx.state.overlay;
         overlay.split_at = ((pointer - picture.center()).dot(normal) / extent + 0.5).clamp(0.0, 1.0);
-        cx.ask(Action::SetOverlay(overlay));
+        if overlay != cx.state.overlay {
+            cx.ask(Action::SetOverlay(overlay));
+        }
     }
     let active = response.hovered() || response.dragged();
     if active {
