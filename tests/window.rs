@@ -1,13 +1,12 @@
-//! The window, fed with events by hand.
+//! The window, fed with events by hand: what a person sees and does, without an engine.
 
 #[path = "window/fixture.rs"]
 mod fixture;
-
-use fixture::Fed;
-
-#[test]
-fn placeholder() {
-    let mut fed = Fed::plain();
-    fed.open(true);
-    assert_eq!(fed.harness.state().state().study.len(), 40);
-}
+#[path = "window/keys.rs"]
+mod keys;
+#[path = "window/look.rs"]
+mod look;
+#[path = "window/run.rs"]
+mod run;
+#[path = "window/study.rs"]
+mod study;

@@ -21,6 +21,7 @@ mod state;
 mod study_view;
 mod theme;
 mod thumbnails;
+mod wake;
 mod window;
 
 pub use action::{Action, Pick};

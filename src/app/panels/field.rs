@@ -1,6 +1,7 @@
 //! The Field: every picture as a mark at (background score, foreground score). The thresholds are lines
 //! that can be dragged; everything in the window follows in the same frame.
 
+use super::field_axes::{Axes, GUTTER, Grab, HISTOGRAM, ground, histograms, lines, quadrant_names};
 use crate::{
     app::{
         action::Action,
@@ -10,22 +11,18 @@ use crate::{
         marks,
         theme::UNIT,
     },
-    study::{Generation, RegionScores, Thresholds, Verdict},
+    study::{Generation, RegionScores, Verdict},
 };
 use egui::{
-    Align2, Color32, CornerRadius, CursorIcon, DragValue, Id, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui,
-    UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+    Align2, CursorIcon, DragValue, Id, Pos2, Rect, RichText, Sense, Stroke, Ui, UiBuilder, Vec2, WidgetInfo,
+    pos2, vec2,
 };
 use egui_tiles::UiResponse;
 use std::sync::Arc;
 
 const LEFT: f32 = 34.0;
 const BELOW: f32 = 20.0;
-const HISTOGRAM: f32 = 24.0;
 const SIDE: f32 = 176.0;
-/// Room for pictures that lack a region, left of and below the axes.
-const GUTTER: f32 = 12.0;
-const BINS: usize = 48;
 
 /// A few words beside the pane's title.
 pub fn note(cx: &Cx<'_>) -> String {
@@ -34,14 +31,6 @@ pub fn note(cx: &Cx<'_>) -> String {
         1 => "1 picture".to_owned(),
         n => format!("{n} pictures · drag the lines or their crossing"),
     }
-}
-
-/// What a drag has hold of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grab {
-    Foreground,
-    Background,
-    Both,
 }
 
 /// Draws the pane.
@@ -69,55 +58,6 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| legend(ui, cx));
     }
     controls::moved(&header)
-}
-
-/// From scores to the screen.
-#[derive(Clone, Copy)]
-struct Axes {
-    plot: Rect,
-    low: f32,
-}
-
-impl Axes {
-    fn x(&self, value: f32) -> f32 {
-        let share = (value - self.low) / (1.0 - self.low);
-        egui::remap(
-            share.clamp(0.0, 1.0),
-            0.0..=1.0,
-            self.plot.left() + GUTTER..=self.plot.right(),
-        )
-    }
-
-    fn y(&self, value: f32) -> f32 {
-        let share = (value - self.low) / (1.0 - self.low);
-        egui::remap(
-            share.clamp(0.0, 1.0),
-            0.0..=1.0,
-            self.plot.bottom() - GUTTER..=self.plot.top(),
-        )
-    }
-
-    fn place(&self, scores: &RegionScores) -> Pos2 {
-        let x = scores
-            .background
-            .map_or(self.plot.left() + GUTTER * 0.4, |b| self.x(b));
-        let y = scores
-            .foreground
-            .map_or(self.plot.bottom() - GUTTER * 0.4, |f| self.y(f));
-        pos2(x, y)
-    }
-
-    fn thresholds_at(&self, at: Pos2) -> Thresholds {
-        let value = |share: f32| (self.low + share.clamp(0.0, 1.0) * (1.0 - self.low)).clamp(0.0, 1.0);
-        let across = (at.x - self.plot.left() - GUTTER) / (self.plot.width() - GUTTER);
-        let up = (self.plot.bottom() - GUTTER - at.y) / (self.plot.height() - GUTTER);
-        // Hundredths, as the thresholds are written everywhere.
-        let round = |v: f32| (v * 100.0).round() / 100.0;
-        Thresholds {
-            foreground: round(value(up)),
-            background: round(value(across)),
-        }
-    }
 }
 
 fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
@@ -151,6 +91,7 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
     );
     let grab = drag_thresholds(ui, cx, &response, &axes, corner);
     ground(ui, cx, &axes, corner);
+    quadrant_names(ui, cx, plot);
     let wanted = state.wanted();
     let radius = if points.len() > 600 { 2.8 } else { 4.0 };
     let painter = ui.painter_at(plot.expand(6.0));
@@ -173,7 +114,6 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
         }
     }
     histograms(ui, cx, &axes, &points);
-    quadrant_names(ui, cx, plot);
     lines(ui, cx, &axes, corner, grab, response.hover_pos());
     if let Some(current) = state.current().and_then(|g| g.scores()) {
         painter.circle_stroke(
@@ -216,28 +156,6 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
                 });
             });
         });
-    }
-}
-
-/// The quadrants by their corner of the plot.
-const QUADRANTS: [(Verdict, Align2); 4] = [
-    (Verdict::Verbatim, Align2::RIGHT_TOP),
-    (Verdict::ForegroundOnly, Align2::LEFT_TOP),
-    (Verdict::BackgroundOnly, Align2::RIGHT_BOTTOM),
-    (Verdict::NotMemorized, Align2::LEFT_BOTTOM),
-];
-
-/// Name and number of each quadrant in its corner, readable over the marks.
-fn quadrant_names(ui: &Ui, cx: &Cx<'_>, plot: Rect) {
-    let painter = ui.painter();
-    for (verdict, corner) in QUADRANTS {
-        let words = format!("{} {}", verdict.letters(), cx.tally.of(verdict));
-        let color = cx.theme.verdict(Some(verdict));
-        let galley = painter.layout_no_wrap(words, controls::small(), color);
-        let at = corner.pos_in_rect(&plot.shrink(4.0));
-        let plate = corner.anchor_size(at, galley.size() + vec2(8.0, 2.0));
-        painter.rect_filled(plate, CornerRadius::same(4), cx.theme.float);
-        painter.galley(plate.center() - galley.size() * 0.5, galley, color);
     }
 }
 
@@ -306,159 +224,6 @@ fn drag_thresholds(
 /// A number that all frames of one drag share.
 fn gesture(ui: &Ui) -> Option<u64> {
     ui.input(|i| i.pointer.press_start_time()).map(f64::to_bits)
-}
-
-/// Quadrants, their names and counts, axes.
-fn ground(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2) {
-    let theme = cx.theme;
-    let plot = axes.plot;
-    let painter = ui.painter();
-    painter.rect_filled(
-        plot,
-        CornerRadius::same(4),
-        theme.stage.gamma_multiply(if theme.dark { 1.0 } else { 0.45 }),
-    );
-    for (verdict, at) in QUADRANTS {
-        let rect = Rect::from_two_pos(at.pos_in_rect(&plot), corner);
-        let color = theme.verdict(Some(verdict));
-        if verdict != Verdict::NotMemorized {
-            painter.rect_filled(rect, 0, color.gamma_multiply(0.07));
-        }
-    }
-    let steps = ((1.0 - axes.low) * 10.0).round() as usize;
-    for i in 0..=steps {
-        let value = axes.low + 0.1 * i as f32;
-        if steps > 6 && i % 2 != steps % 2 {
-            continue;
-        }
-        let text = format!("{value:.1}");
-        let (ink, font) = (theme.faint, controls::small());
-        // The axis' name stands where its last number would.
-        if i < steps {
-            let at = pos2(axes.x(value), plot.bottom() + 3.0);
-            painter.text(at, Align2::CENTER_TOP, &text, font.clone(), ink);
-        }
-        let at = pos2(plot.left() - 4.0, axes.y(value));
-        painter.text(at, Align2::RIGHT_CENTER, &text, font, ink);
-    }
-    let name = painter.layout_no_wrap("foreground".to_owned(), controls::small(), theme.weak);
-    let at = pos2(plot.left() - LEFT, plot.center().y + name.size().x * 0.5);
-    painter.add(egui::epaint::TextShape::new(at, name, theme.weak).with_angle(-std::f32::consts::FRAC_PI_2));
-    painter.text(
-        pos2(plot.right(), plot.bottom() + 3.0),
-        Align2::RIGHT_TOP,
-        "background",
-        controls::small(),
-        theme.weak,
-    );
-}
-
-fn lines(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2, grab: Option<Grab>, pointer: Option<Pos2>) {
-    let theme = cx.theme;
-    let plot = axes.plot;
-    let painter = ui.painter();
-    let ink = |active: bool| if active { theme.accent } else { theme.text };
-    let horizontal = matches!(grab, Some(Grab::Foreground | Grab::Both));
-    let vertical = matches!(grab, Some(Grab::Background | Grab::Both));
-    let dashed = |from: Pos2, to: Pos2, active: bool| {
-        painter.extend(Shape::dashed_line(
-            &[from, to],
-            Stroke::new(1.0, ink(active)),
-            4.0,
-            3.0,
-        ));
-    };
-    dashed(
-        pos2(plot.left(), corner.y),
-        pos2(plot.right(), corner.y),
-        horizontal,
-    );
-    dashed(
-        pos2(corner.x, plot.top()),
-        pos2(corner.x, plot.bottom()),
-        vertical,
-    );
-    let both = grab == Some(Grab::Both);
-    painter.circle(
-        corner,
-        if both { 6.5 } else { 5.5 },
-        theme.pane,
-        Stroke::new(1.6, ink(both)),
-    );
-    // The number beside the line it belongs to, while it is pointed at or moved.
-    if pointer.is_some() || grab.is_some() {
-        let thresholds = cx.state.thresholds;
-        let plate = |at: Pos2, anchor: Align2, value: f32| {
-            controls::caption(painter, at, anchor, &format!("{value:.2}"), 80.0);
-        };
-        if horizontal {
-            plate(
-                pos2(plot.right() - 4.0, corner.y),
-                Align2::RIGHT_CENTER,
-                thresholds.foreground,
-            );
-        }
-        if vertical {
-            plate(
-                pos2(corner.x, plot.bottom() - 2.0),
-                Align2::CENTER_BOTTOM,
-                thresholds.background,
-            );
-        }
-    }
-}
-
-fn histograms(ui: &Ui, cx: &Cx<'_>, axes: &Axes, points: &[(Arc<Generation>, RegionScores)]) {
-    let (mut across, mut up) = ([0_u32; BINS], [0_u32; BINS]);
-    let bin = |v: f32| (((v - axes.low) / (1.0 - axes.low) * BINS as f32) as usize).min(BINS - 1);
-    for (_, scores) in points {
-        if let Some(b) = scores.background {
-            across[bin(b)] += 1;
-        }
-        if let Some(f) = scores.foreground {
-            up[bin(f)] += 1;
-        }
-    }
-    let theme = cx.theme;
-    let plot = axes.plot;
-    let painter = ui.painter();
-    let middle = |i: usize| axes.low + (1.0 - axes.low) * (i as f32 + 0.5) / BINS as f32;
-    let edge = |i: usize| axes.low + (1.0 - axes.low) * i as f32 / BINS as f32;
-    let color = |copied: bool, ink: Color32| {
-        if copied {
-            ink.gamma_multiply(0.8)
-        } else {
-            theme.faint.gamma_multiply(0.55)
-        }
-    };
-    let most = across.iter().copied().max().unwrap_or(0).max(1) as f32;
-    for (i, &count) in across.iter().enumerate().filter(|(_, c)| **c > 0) {
-        let height = (HISTOGRAM - 8.0) * count as f32 / most;
-        let bottom = plot.top() - 4.0;
-        let rect = Rect::from_min_max(
-            pos2(axes.x(edge(i)), bottom - height),
-            pos2(axes.x(edge(i + 1)) - 1.0, bottom),
-        );
-        painter.rect_filled(
-            rect,
-            1.0,
-            color(middle(i) >= cx.state.thresholds.background, theme.background()),
-        );
-    }
-    let most = up.iter().copied().max().unwrap_or(0).max(1) as f32;
-    for (i, &count) in up.iter().enumerate().filter(|(_, c)| **c > 0) {
-        let width = (HISTOGRAM - 8.0) * count as f32 / most;
-        let left = plot.right() + 4.0;
-        let rect = Rect::from_min_max(
-            pos2(left, axes.y(edge(i + 1)) + 0.5),
-            pos2(left + width, axes.y(edge(i)) - 0.5),
-        );
-        painter.rect_filled(
-            rect,
-            1.0,
-            color(middle(i) >= cx.state.thresholds.foreground, theme.foreground()),
-        );
-    }
 }
 
 /// Thresholds as numbers, and what the marks mean.

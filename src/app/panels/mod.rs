@@ -3,6 +3,7 @@
 pub mod bar;
 mod evidence;
 mod field;
+mod field_axes;
 pub mod log;
 mod prompts;
 mod run_settings;

@@ -52,7 +52,9 @@ pub fn canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) {
     }
     let pointer = response.hover_pos().filter(|p| placement.picture.contains(*p));
     let inner = placement.picture.intersect(rect);
-    captions(ui, cx, shown, inner, split, original);
+    let line =
+        split.then(|| placement.picture.left() + cx.state.overlay.split_at * placement.picture.width());
+    captions(ui, cx, shown, inner, line, original);
     if split {
         split_handle(ui, cx, &placement);
     }
@@ -105,9 +107,11 @@ fn without_gpu(ui: &Ui, cx: &mut Cx<'_>, shown: &OnStage, placement: &Placement)
     }
 }
 
-fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, split: bool, original: bool) {
-    let half = inner.width() * if split { 0.5 } else { 1.0 };
-    if half < 60.0 || inner.height() < 60.0 {
+fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, line: Option<f32>, original: bool) {
+    // Each caption stays on its side of an upright split line.
+    let line = line.map_or(inner.right(), |x| x.clamp(inner.left(), inner.right()));
+    let (near, far) = (line - inner.left(), inner.right() - line);
+    if inner.height() < 60.0 {
         return;
     }
     let painter = ui.painter();
@@ -116,9 +120,9 @@ fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, split: bool, ori
         OnStage::Nothing => {}
         OnStage::Forming(step) => {
             let words = format!("step {} / {}", step.step, step.steps);
-            caption(painter, left, Align2::LEFT_TOP, &words, half);
+            caption(painter, left, Align2::LEFT_TOP, &words, near);
         }
-        OnStage::Small(_) => caption(painter, left, Align2::LEFT_TOP, "loading", half),
+        OnStage::Small(_) => caption(painter, left, Align2::LEFT_TOP, "loading", near),
         OnStage::Pair(pair) => {
             let mode = if original {
                 Mode::Plain
@@ -129,8 +133,8 @@ fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, split: bool, ori
                 Mode::Plain => "generated".to_owned(),
                 mode => format!("generated · {}", mode.name().to_lowercase()),
             };
-            caption(painter, left, Align2::LEFT_TOP, &words, half);
-            if let Some(gallery) = pair.request.gallery.filter(|_| split) {
+            caption(painter, left, Align2::LEFT_TOP, &words, near);
+            if let Some(gallery) = pair.request.gallery.filter(|_| far > 0.0) {
                 let image = cx
                     .state
                     .study
@@ -143,7 +147,7 @@ fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, split: bool, ori
                     right,
                     Align2::RIGHT_TOP,
                     &format!("training · {name}"),
-                    half,
+                    far,
                 );
             }
         }
@@ -175,7 +179,9 @@ fn split_handle(ui: &mut Ui, cx: &mut Cx<'_>, placement: &Placement) {
     if let Some(pointer) = response.interact_pointer_pos().filter(|_| response.dragged()) {
         let mut overlay = cx.state.overlay;
         overlay.split_at = ((pointer - picture.center()).dot(normal) / extent + 0.5).clamp(0.0, 1.0);
-        cx.ask(Action::SetOverlay(overlay));
+        if overlay != cx.state.overlay {
+            cx.ask(Action::SetOverlay(overlay));
+        }
     }
     let active = response.hovered() || response.dragged();
     if active {

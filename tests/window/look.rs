@@ -1,0 +1,85 @@
+//! What the window looks like. Needs a graphics adapter, of which lavapipe is one.
+
+use crate::fixture::{Fed, step};
+use egui_kittest::Harness;
+use pentimento::{
+    app::{Action, AppOptions, Command, Pick},
+    engine::{Event, JobKind, Progress},
+    render::Mode,
+    study::GenerationKey,
+};
+use std::time::Duration;
+
+/// A window that can be drawn; `None`, with a remark, where there is no adapter.
+fn window() -> Option<Fed> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    if pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())).is_empty() {
+        assert!(std::env::var_os("REQUIRE_GPU").is_none(), "no graphics adapter");
+        eprintln!("skipped: no graphics adapter");
+        return None;
+    }
+    let options = AppOptions {
+        device: "CPU · 2 threads · f32".into(),
+        ..AppOptions::default()
+    };
+    Some(Fed::build(Harness::builder().wgpu(), [1280.0, 800.0], options))
+}
+
+#[test]
+fn dark_and_light() {
+    let Some(mut fed) = window() else { return };
+    fed.open(true);
+    fed.harness.state_mut().ask(Action::PickPrompt(3, Pick::Only));
+    fed.settle();
+    fed.harness.snapshot("window-dark");
+    fed.harness.state_mut().ask(Action::Command(Command::ToggleTheme));
+    fed.settle();
+    fed.harness.snapshot("window-light");
+}
+
+#[test]
+fn while_a_picture_forms() {
+    let Some(mut fed) = window() else { return };
+    fed.open(true);
+    fed.harness.state_mut().ask(Action::Command(Command::Run));
+    fed.settle();
+    let id = fed.started[0].id;
+    fed.tell(Event::Started(id));
+    let progress = Progress {
+        kind: JobKind::Generate,
+        done: 1,
+        total: 4,
+        left: Some(Duration::from_secs(41)),
+    };
+    fed.tell(Event::Progress(id, progress));
+    for n in 1..=18 {
+        fed.tell(Event::Step(step(GenerationKey { prompt: 0, seed: 4 }, n, 50)));
+    }
+    fed.settle();
+    fed.harness.snapshot("window-forming");
+}
+
+#[test]
+fn the_overlay_reaches_the_picture() {
+    let Some(mut fed) = window() else { return };
+    fed.open(true);
+    // Foreground copied, background new: no mode may look like another.
+    fed.harness.state_mut().ask(Action::PickPrompt(3, Pick::Only));
+    fed.settle();
+    let mut drawn = Vec::new();
+    for mode in Mode::ALL {
+        fed.harness.state_mut().ask(Action::Command(Command::Show(mode)));
+        fed.settle();
+        let picture = fed.harness.render().unwrap();
+        // A place on the picture, left of the split and clear of everything that floats.
+        drawn.push(image::imageops::crop_imm(&picture, 500, 180, 100, 60).to_image());
+    }
+    for (i, one) in drawn.iter().enumerate() {
+        for (j, other) in drawn.iter().enumerate().skip(i + 1) {
+            // Blinking starts with the generated picture, as plain as Plain.
+            if (Mode::ALL[i], Mode::ALL[j]) != (Mode::Plain, Mode::Blink) {
+                assert!(one != other, "{:?} looks like {:?}", Mode::ALL[i], Mode::ALL[j]);
+            }
+        }
+    }
+}

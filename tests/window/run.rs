@@ -1,0 +1,223 @@
+//! Running and stopping.
+
+use crate::fixture::{Fed, generation, step};
+use egui::accesskit::Role;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use pentimento::{
+    engine::{Event, Job, JobKind, Progress},
+    study::{GenerationKey, Problem},
+};
+use std::{sync::Arc, time::Duration};
+
+fn key(prompt: u32, seed: u64) -> GenerationKey {
+    GenerationKey { prompt, seed }
+}
+
+#[test]
+fn a_run_goes_from_previews_to_the_verdict() {
+    let mut fed = Fed::plain();
+    fed.open(false);
+    fed.harness.get_by_label("Run this prompt").click();
+    fed.settle();
+    let ticket = fed.started.pop().expect("a job");
+    let Job::Generate(job) = &ticket.job else {
+        panic!("{:?}", ticket.job)
+    };
+    assert_eq!(job.prompts.len(), 1);
+    assert_eq!(job.seeds, vec![0, 1, 2, 3]);
+    assert_eq!(job.sampling.width, crate::fixture::SIDE);
+
+    fed.tell(Event::Started(ticket.id));
+    for n in 1..=7 {
+        fed.tell(Event::Step(step(key(0, 0), n, 50)));
+    }
+    let progress = Progress {
+        kind: JobKind::Generate,
+        done: 0,
+        total: 4,
+        left: Some(Duration::from_secs(41)),
+    };
+    fed.tell(Event::Progress(ticket.id, progress));
+    fed.settle();
+    fed.harness.get_by_label("Picture forming, step 7 of 50");
+    fed.harness.get_by_label("Seed 0, forming");
+    fed.harness
+        .get_by_role_and_label(Role::ProgressIndicator, "Generating 0 / 4 · 0:41 left");
+    assert_eq!(fed.harness.state().state().study.noise(key(0, 0)).0.len(), 7);
+
+    fed.tell(Event::Drawn(Arc::new({
+        let mut drawn = generation(key(0, 0));
+        drawn.matches.clear();
+        drawn
+    })));
+    fed.settle();
+    fed.harness.get_by_label("Seed 0, not compared");
+    fed.tell(Event::Judged(Arc::new(generation(key(0, 0)))));
+    fed.settle();
+    fed.harness
+        .get_by_label_contains("VM: foreground and background copied. F 0.");
+    let state = fed.harness.state().state();
+    let pair = state.pair.as_ref().expect("the pair was asked for and came");
+    assert_eq!(
+        pair.request.gallery,
+        Some(generation(key(0, 0)).matches[0].gallery)
+    );
+    assert!(state.study.forming().is_none());
+
+    // The next seed of the same prompt takes the Stage.
+    fed.tell(Event::Step(step(key(0, 1), 1, 50)));
+    fed.settle();
+    assert_eq!(fed.harness.state().state().selection.key(), Some(key(0, 1)));
+    // One of another prompt does not.
+    fed.tell(Event::Judged(Arc::new(generation(key(0, 1)))));
+    fed.tell(Event::Step(step(key(1, 0), 1, 50)));
+    fed.settle();
+    assert_eq!(fed.harness.state().state().selection.key(), Some(key(0, 1)));
+
+    fed.tell(Event::Finished(ticket.id));
+    fed.settle();
+    assert!(!fed.harness.state().state().is_running());
+    assert!(fed.harness.get_by_label("Stop").accesskit_node().is_disabled());
+}
+
+#[test]
+fn a_seed_chosen_by_hand_stays() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness.get_by_label("Run").click();
+    fed.settle();
+    fed.harness.get_by_label("Seed 1, VM").click();
+    fed.settle();
+    fed.tell(Event::Judged(Arc::new(generation(key(0, 3)))));
+    fed.settle();
+    assert_eq!(fed.harness.state().state().selection.seed, Some(1));
+}
+
+#[test]
+fn stop_reaches_running_and_waiting_jobs() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    for _ in 0..2 {
+        fed.harness.get_by_label("Run").click();
+        fed.settle();
+    }
+    assert_eq!(fed.started.len(), 2);
+    fed.tell(Event::Started(fed.started[0].id));
+    fed.settle();
+    fed.harness
+        .get_by_role_and_label(Role::ProgressIndicator, "Starting · 1 waiting");
+    assert!(fed.started.iter().all(|t| !t.cancel.is_cancelled()));
+    fed.harness.get_by_label("Stop").click();
+    fed.settle();
+    assert!(fed.started.iter().all(|t| t.cancel.is_cancelled()));
+    for ticket in &fed.started {
+        fed.tell(Event::Cancelled(ticket.id));
+    }
+    fed.settle();
+    assert!(!fed.harness.state().state().is_running());
+    assert_eq!(
+        fed.harness.state().state().study.len(),
+        40,
+        "finished pictures stay"
+    );
+}
+
+#[test]
+fn several_prompts_run_together() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness
+        .get_by_label("The little fox of Amber Wood, storybook cover")
+        .click();
+    fed.settle();
+    let fourth = fed
+        .harness
+        .get_by_label("Robo the tin robot, collector's catalogue");
+    fourth.click_modifiers(egui::Modifiers::COMMAND);
+    fed.settle();
+    fed.harness.get_by_label("Run 2").click();
+    fed.settle();
+    let Job::Generate(job) = &fed.started[0].job else {
+        panic!()
+    };
+    assert_eq!(
+        job.prompts.iter().map(|p| p.index).collect::<Vec<_>>(),
+        vec![1, 3]
+    );
+    let first = fed
+        .harness
+        .get_by_label("Lighthouse at Gull Point, oil painting by E. Marlow");
+    first.click_modifiers(egui::Modifiers::SHIFT);
+    fed.settle();
+    assert_eq!(fed.harness.state().state().selection.prompts.len(), 4);
+}
+
+#[test]
+fn settings_out_of_range_are_said_and_nothing_runs() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    fed.harness
+        .get_by_role_and_label(Role::TextInput, "Seeds")
+        .focus();
+    fed.harness.run();
+    fed.harness
+        .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    fed.harness
+        .get_by_role_and_label(Role::TextInput, "Seeds")
+        .type_text("3..3");
+    fed.settle();
+    assert_eq!(fed.harness.state().state().seeds, "3..3");
+    fed.harness
+        .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Enter);
+    fed.settle();
+    assert!(fed.started.is_empty());
+    fed.harness.get_by_label("No seeds to draw with");
+}
+
+#[test]
+fn one_s_own_prompt_can_be_drawn() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness.get_by_label("Own prompt").focus();
+    fed.harness.run();
+    fed.harness
+        .get_by_label("Own prompt")
+        .type_text("a lighthouse of glass");
+    fed.settle();
+    fed.harness.get_by_label("Add prompt").click();
+    fed.settle();
+    let state = fed.harness.state().state();
+    assert_eq!(state.selection.prompt, Some(10));
+    assert!(state.draft.is_empty());
+    fed.harness.get_by_label("Run").click();
+    fed.settle();
+    let Job::Generate(job) = &fed.started[0].job else {
+        panic!()
+    };
+    assert_eq!(job.prompts[0].text, "a lighthouse of glass");
+}
+
+#[test]
+fn a_failure_becomes_a_card_that_can_be_dismissed() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness.get_by_label("Run").click();
+    fed.settle();
+    let problem = Problem::new(
+        "The disk is full",
+        "Make room and run again; finished pictures are kept.",
+    )
+    .at("runs/1/img_0000_00.png")
+    .detail("No space left on device");
+    fed.tell(Event::Failed(fed.started[0].id, problem));
+    fed.settle();
+    fed.harness.get_by_label("The disk is full");
+    fed.harness.get_by_label("runs/1/img_0000_00.png");
+    fed.harness.get_by_label("No space left on device");
+    assert!(!fed.harness.state().state().is_running());
+    fed.harness.get_by_label("Dismiss: The disk is full").click();
+    fed.settle();
+    assert!(fed.harness.query_by_label("The disk is full").is_none());
+}
