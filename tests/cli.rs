@@ -1,0 +1,193 @@
+//! The commands as a script sees them: exit codes, standard output, files.
+
+mod common;
+
+use common::demo;
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+fn pentimento(cache: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pentimento"))
+        .args(args)
+        .env("PENTIMENTO_CACHE", cache)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn path(p: &Path) -> &str {
+    p.to_str().unwrap()
+}
+
+#[test]
+fn exit_codes_tell_fine_failed_and_wrong_arguments_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(pentimento(folder.path(), &["--help"]).status.code(), Some(0));
+    assert_eq!(pentimento(folder.path(), &["generate", "--no-such-flag"]).status.code(), Some(2));
+    let nowhere = folder.path().join("nowhere");
+    let out = pentimento(
+        folder.path(),
+        &["generate", "--model", path(&nowhere), "--prompt", "x", "--out", path(folder.path())],
+    );
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("nowhere"), "{}", text(&out.stderr));
+    // No display: the window says so and names what still works.
+    let out = pentimento(folder.path(), &[]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("pentimento scan"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn doctor_reports_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = pentimento(folder.path(), &["doctor", "--json"]);
+    assert_eq!(out.status.code(), Some(0));
+    let findings: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let names: Vec<_> = findings.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"display") && names.contains(&"memory") && names.contains(&"demo study"));
+}
+
+#[test]
+fn generate_writes_pictures_that_carry_their_parameters_and_a_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out_dir, dump) = (folder.path().join("out"), folder.path().join("dump.safetensors"));
+    let model = demo().join("model");
+    let out = pentimento(
+        folder.path(),
+        &[
+            "generate",
+            "--model",
+            path(&model),
+            "--prompt",
+            "a red lighthouse",
+            "--seeds",
+            "5",
+            "--batch",
+            "2",
+            "--steps",
+            "3",
+            "--guidance",
+            "4",
+            "--dump",
+            path(&dump),
+            "--out",
+            path(&out_dir),
+            "--quiet",
+        ],
+    );
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let files: Vec<_> = text(&out.stdout).lines().map(str::to_owned).collect();
+    assert_eq!(files.len(), 2);
+    let said = pentimento::store::picture_text(Path::new(&files[0])).unwrap();
+    assert_eq!(said["prompt"], "a red lighthouse");
+    assert_eq!(said["steps"], "3");
+    let picture = image::open(&files[0]).unwrap();
+    assert_eq!((picture.width(), picture.height()), (128, 128));
+
+    let tensors = candle_core::safetensors::load(&dump, &candle_core::Device::Cpu).unwrap();
+    let dims = |name: &str| tensors[name].dims().to_vec();
+    assert_eq!(dims("noise"), [2, 4, 16, 16]);
+    assert_eq!(dims("latents"), [3, 2, 4, 16, 16]);
+    assert_eq!(dims("timesteps"), [3]);
+    assert_eq!(dims("image"), [2, 3, 128, 128]);
+    assert_eq!(dims("text_embeddings")[0], 4);
+}
+
+#[test]
+fn score_finds_the_picture_itself_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (generated, gallery) = (folder.path().join("generated"), folder.path().join("gallery"));
+    let (masks, out) = (folder.path().join("masks"), folder.path().join("scores.csv"));
+    for d in [&generated, &gallery, &masks] {
+        fs::create_dir(d).unwrap();
+    }
+    let mut names: Vec<_> = fs::read_dir(demo().join("gallery")).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    for (i, file) in names.iter().step_by(60).take(8).enumerate() {
+        let picture = image::open(file).unwrap().to_rgb8();
+        let stem = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        picture.save(gallery.join(format!("{i}.png"))).unwrap();
+        fs::copy(demo().join("truth").join(format!("{stem}.png")), masks.join(format!("{i}.png"))).unwrap();
+        if i == 3 {
+            picture.save(generated.join("img_0000_00.png")).unwrap();
+            fs::copy(masks.join("3.png"), masks.join("img_0000_00.png")).unwrap();
+        }
+    }
+    fs::write(gallery.join("broken.png"), b"not a picture").unwrap();
+    let run = pentimento(
+        folder.path(),
+        &[
+            "score",
+            "--generated",
+            path(&generated),
+            "--gallery",
+            path(&gallery),
+            "--masks-generated",
+            path(&masks),
+            "--masks-gallery",
+            path(&masks),
+            "--segmenter",
+            path(&demo().join("segmenter")),
+            "--out",
+            path(&out),
+        ],
+    );
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    assert!(text(&run.stderr).contains("broken.png"), "{}", text(&run.stderr));
+    let csv = fs::read_to_string(&out).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(
+        lines.next(),
+        Some("original image,generated image,Background Scores,Foreground Scores,Average Scores")
+    );
+    let last = lines.next_back().unwrap();
+    assert!(last.starts_with("3.png,img_0000_00.png,1"), "best last: {last}");
+    assert_eq!(csv.lines().count(), 6, "five rows and a header");
+}
+
+#[test]
+fn a_scan_resumes_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let prompts = folder.path().join("prompts.txt");
+    fs::write(&prompts, "a red lighthouse\n").unwrap();
+    let scan = |seeds: &str, run: &Path| {
+        let out = pentimento(
+            folder.path(),
+            &[
+                "scan",
+                path(&demo()),
+                "--prompts",
+                path(&prompts),
+                "--seeds",
+                seeds,
+                "--out",
+                path(run),
+                "--json",
+                "--quiet",
+            ],
+        );
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+        serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap()
+    };
+    let summary = scan("0..2", &one);
+    scan("0..1", &two);
+    assert_eq!(scan("0..2", &two), {
+        let mut expected = summary.clone();
+        expected["run"] = path(&two).into();
+        expected
+    });
+    let tally = summary["groups"][""].as_object().unwrap();
+    assert_eq!(tally.values().map(|v| v.as_u64().unwrap()).sum::<u64>(), 2);
+    for file in ["generations.jsonl", "images/img_0000_01.png", "mattes/img_0000_01.png"] {
+        assert_eq!(fs::read(one.join(file)).unwrap(), fs::read(two.join(file)).unwrap(), "{file}");
+    }
+}
