@@ -1,6 +1,8 @@
 //! The overlay shader: valid WGSL, the same layout as the Rust struct, and the same picture as the
 //! reference in plain Rust, in every mode.
 
+#![allow(clippy::unwrap_used)]
+
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use pentimento::render::{
     Highlight, Mode, OverlayParams, OverlayRenderer, Pictures, Ramp, SHADER, ViewId, flags, render_reference,

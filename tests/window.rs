@@ -1,5 +1,7 @@
 //! The window, fed with events by hand: what a person sees and does, without an engine.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "window/fixture.rs"]
 mod fixture;
 #[path = "window/keys.rs"]

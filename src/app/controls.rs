@@ -200,7 +200,7 @@ pub fn caption(painter: &Painter, at: Pos2, anchor: Align2, text: &str, width: f
         return;
     }
     let dark = Theme::dark();
-    let galley = elided(painter, text, small(), dark.text, width - 8.0 * UNIT);
+    let galley = elided(painter, text, small(), dark.text, width - 7.0 * UNIT);
     let rect = anchor.anchor_size(at, galley.size() + vec2(4.0, 2.0) * UNIT);
     painter.rect_filled(rect, CornerRadius::same(4), dark.float);
     painter.galley(rect.min + vec2(2.0, 1.0) * UNIT, galley, dark.text);

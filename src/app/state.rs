@@ -147,7 +147,7 @@ impl Default for OverlaySettings {
         Self {
             mode: Mode::Heat,
             split: true,
-            split_at: 0.62,
+            split_at: 0.56,
             split_angle: 0.0,
             foreground: 0.72,
             background: 0.6,

@@ -1,7 +1,7 @@
 //! The Field: every picture as a mark at (background score, foreground score). The thresholds are lines
 //! that can be dragged; everything in the window follows in the same frame.
 
-use super::field_axes::{Axes, GUTTER, Grab, HISTOGRAM, ground, histograms, lines, quadrant_names};
+use super::field_axes::{Axes, Grab, HISTOGRAM, ground, histograms, lines, quadrant_names};
 use crate::{
     app::{
         action::Action,
@@ -20,7 +20,7 @@ use egui::{
 use egui_tiles::UiResponse;
 use std::sync::Arc;
 
-const LEFT: f32 = 34.0;
+const LEFT: f32 = 38.0;
 const BELOW: f32 = 20.0;
 const SIDE: f32 = 176.0;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub const HISTOGRAM: f32 = 24.0;
 /// Room for pictures that lack a region, left of and below the axes.
 pub const GUTTER: f32 = 12.0;
-const LEFT: f32 = 34.0;
+const LEFT: f32 = 38.0;
 const BINS: usize = 48;
 
 /// What a drag has hold of.
