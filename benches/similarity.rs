@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .iter()
         .step_by(step)
         .filter_map(|p| {
-            let matte = PathBuf::from(masks).join(p.file_name()?);
+            let matte = PathBuf::from(masks).join(p.file_stem()?).with_extension("png");
             Some((
                 image::open(p).ok()?.to_rgb8(),
                 image::open(matte).ok()?.to_luma8(),
@@ -53,6 +53,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .take(count + 8)
         .collect();
     let (queries, pictures) = pictures.split_at(8.min(pictures.len() / 2));
+    if queries.len() < 8 {
+        return Err(format!(
+            "{gallery} and {masks} have only {} pictures in common",
+            2 * queries.len()
+        )
+        .into());
+    }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("index");
     for arithmetic in Arithmetic::ALL {

@@ -1,4 +1,5 @@
 //! Resizing against Pillow, scores against torchmetrics (tools/fixtures/similarity.py).
+#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use image::{GrayImage, RgbImage, RgbaImage};
 use pentimento::{

@@ -306,14 +306,14 @@ mod tests {
         for r in [FOREGROUND, BACKGROUND] {
             region(Arithmetic::Corrected, &stored, r, &mut out);
             assert_eq!(out.len(), 3 * AREA);
-            for i in 0..65_536 {
+            for (i, &found) in out.iter().enumerate().take(65_536) {
                 let (v, a) = ((i % 256) as f64, (i / 256) as f64 / 255.0);
                 let want = if r == FOREGROUND {
                     v * a
                 } else {
                     v * (1.0 - a) + 255.0 * a
                 };
-                assert_eq!(out[i], want.round() as u8, "{v} under {a}");
+                assert_eq!(found, want.round() as u8, "{v} under {a}");
             }
         }
     }

@@ -136,9 +136,9 @@ impl Index {
             for i in first..end {
                 for region in [FOREGROUND, BACKGROUND] {
                     if self.store.extents[i].regions()[region] {
-                        for scale in COARSE..SCALES {
-                            let level = self.view(i, region, scale, viewer, scratch);
-                            rows[2 * (i - first) + region][scale].clone_from(level);
+                        let row = &mut rows[2 * (i - first) + region];
+                        for (scale, level) in row.iter_mut().enumerate().skip(COARSE) {
+                            level.clone_from(self.view(i, region, scale, viewer, scratch));
                         }
                     }
                 }
