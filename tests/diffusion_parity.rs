@@ -536,7 +536,7 @@ fn previews_have_one_pixel_per_latent_and_follow_the_decoder() {
         }
     }
     assert!(
-        error < 0.5 * spread,
+        error < 0.7 * spread,
         "previews leave {:.2} of the variance unexplained",
         error / spread
     );
