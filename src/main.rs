@@ -27,7 +27,10 @@ fn window(args: &cli::Cli) -> ExitCode {
             let (handle, side) = engine::EngineHandle::pair();
             let ctx = cc.egui_ctx.clone();
             engine::start(side, engine_options, Arc::new(move || ctx.request_repaint()))?;
-            let options = app::AppOptions { open, device: engine::device_words() };
+            let options = app::AppOptions {
+                open,
+                device: engine::device_words(),
+            };
             Ok(Box::new(app::App::new(cc, handle, options)))
         }),
     );

@@ -1,5 +1,7 @@
 //! The commands as a script sees them: exit codes, standard output, files.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 mod common;
 
 use common::demo;
@@ -31,18 +33,35 @@ fn path(p: &Path) -> &str {
 fn exit_codes_tell_fine_failed_and_wrong_arguments_apart() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(pentimento(folder.path(), &["--help"]).status.code(), Some(0));
-    assert_eq!(pentimento(folder.path(), &["generate", "--no-such-flag"]).status.code(), Some(2));
+    assert_eq!(
+        pentimento(folder.path(), &["generate", "--no-such-flag"])
+            .status
+            .code(),
+        Some(2)
+    );
     let nowhere = folder.path().join("nowhere");
     let out = pentimento(
         folder.path(),
-        &["generate", "--model", path(&nowhere), "--prompt", "x", "--out", path(folder.path())],
+        &[
+            "generate",
+            "--model",
+            path(&nowhere),
+            "--prompt",
+            "x",
+            "--out",
+            path(folder.path()),
+        ],
     );
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("nowhere"), "{}", text(&out.stderr));
     // No display: the window says so and names what still works.
     let out = pentimento(folder.path(), &[]);
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stderr).contains("pentimento scan"), "{}", text(&out.stderr));
+    assert!(
+        text(&out.stderr).contains("pentimento scan"),
+        "{}",
+        text(&out.stderr)
+    );
 }
 
 #[test]
@@ -51,7 +70,12 @@ fn doctor_reports_as_json() {
     let out = pentimento(folder.path(), &["doctor", "--json"]);
     assert_eq!(out.status.code(), Some(0));
     let findings: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
-    let names: Vec<_> = findings.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["name"].as_str().unwrap())
+        .collect();
     assert!(names.contains(&"display") && names.contains(&"memory") && names.contains(&"demo study"));
 }
 
@@ -109,13 +133,20 @@ fn score_finds_the_picture_itself_first() {
     for d in [&generated, &gallery, &masks] {
         fs::create_dir(d).unwrap();
     }
-    let mut names: Vec<_> = fs::read_dir(demo().join("gallery")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut names: Vec<_> = fs::read_dir(demo().join("gallery"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     names.sort();
     for (i, file) in names.iter().step_by(60).take(8).enumerate() {
         let picture = image::open(file).unwrap().to_rgb8();
         let stem = file.file_stem().unwrap().to_str().unwrap().to_owned();
         picture.save(gallery.join(format!("{i}.png"))).unwrap();
-        fs::copy(demo().join("truth").join(format!("{stem}.png")), masks.join(format!("{i}.png"))).unwrap();
+        fs::copy(
+            demo().join("truth").join(format!("{stem}.png")),
+            masks.join(format!("{i}.png")),
+        )
+        .unwrap();
         if i == 3 {
             picture.save(generated.join("img_0000_00.png")).unwrap();
             fs::copy(masks.join("3.png"), masks.join("img_0000_00.png")).unwrap();
@@ -152,7 +183,10 @@ fn score_finds_the_picture_itself_first() {
     let cells: Vec<_> = last.split(',').collect();
     assert_eq!(cells[..2], ["3.png", "img_0000_00.png"], "best last: {last}");
     for score in &cells[2..] {
-        assert!(score.parse::<f32>().unwrap() > 0.999_99, "the same picture: {last}");
+        assert!(
+            score.parse::<f32>().unwrap() > 0.999_99,
+            "the same picture: {last}"
+        );
     }
     assert_eq!(csv.lines().count(), 6, "five rows and a header");
 }
@@ -191,7 +225,15 @@ fn a_scan_resumes_to_the_same_bytes() {
     });
     let tally = summary["groups"][""].as_object().unwrap();
     assert_eq!(tally.values().map(|v| v.as_u64().unwrap()).sum::<u64>(), 2);
-    for file in ["generations.jsonl", "images/img_0000_01.png", "mattes/img_0000_01.png"] {
-        assert_eq!(fs::read(one.join(file)).unwrap(), fs::read(two.join(file)).unwrap(), "{file}");
+    for file in [
+        "generations.jsonl",
+        "images/img_0000_01.png",
+        "mattes/img_0000_01.png",
+    ] {
+        assert_eq!(
+            fs::read(one.join(file)).unwrap(),
+            fs::read(two.join(file)).unwrap(),
+            "{file}"
+        );
     }
 }

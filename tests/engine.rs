@@ -1,5 +1,7 @@
 //! The engine as its callers see it: previews, stop, resume, wrong folders, broken parts.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 mod common;
 
 use common::{Ending, demo, engine, follow, follow_id};
@@ -10,7 +12,10 @@ use pentimento::{
 };
 use std::{path::Path, sync::Arc};
 
-fn open(handle: &pentimento::engine::EngineHandle, path: &Path) -> (Ending, Option<Arc<StudyOutline>>, Vec<Problem>) {
+fn open(
+    handle: &pentimento::engine::EngineHandle,
+    path: &Path,
+) -> (Ending, Option<Arc<StudyOutline>>, Vec<Problem>) {
     let (mut outline, mut notices) = (None, Vec::new());
     let ending = follow(handle, Job::Open(path.to_owned()), &mut |event| match event {
         Event::Opened(o) => outline = Some(o.clone()),
@@ -23,7 +28,12 @@ fn open(handle: &pentimento::engine::EngineHandle, path: &Path) -> (Ending, Opti
 fn job(outline: &StudyOutline, prompts: usize, seeds: Vec<u64>) -> GenerateJob {
     let mut sampling = outline.sampling.clone();
     sampling.steps = 6; // enough to see a picture form
-    GenerateJob { prompts: outline.prompts[..prompts].to_vec(), seeds, sampling, redraw: false }
+    GenerateJob {
+        prompts: outline.prompts[..prompts].to_vec(),
+        seeds,
+        sampling,
+        redraw: false,
+    }
 }
 
 #[test]
@@ -40,13 +50,19 @@ fn a_picture_forms_in_previews_and_is_judged_and_kept() {
             _ => {}
         });
         assert!(matches!(ending, Ending::Finished), "{ending:?}");
-        let expected: Vec<_> = (0..2).flat_map(|seed| (1..=6).map(move |s| (seed, s, true))).collect();
+        let expected: Vec<_> = (0..2)
+            .flat_map(|seed| (1..=6).map(move |s| (seed, s, true)))
+            .collect();
         assert_eq!(steps, expected);
         assert_eq!(judged.len(), 2);
         for g in &judged {
             assert_eq!(g.matches.len(), 5);
             assert_eq!(g.noise_norm.len(), 6);
-            assert!(g.matches.windows(2).all(|m| m[0].scores.average() >= m[1].scores.average()));
+            assert!(
+                g.matches
+                    .windows(2)
+                    .all(|m| m[0].scores.average() >= m[1].scores.average())
+            );
             assert!(g.image.starts_with(folder.path()) && g.image.is_file());
             assert!(g.matte.as_ref().is_some_and(|m| m.is_file()));
         }
@@ -64,7 +80,9 @@ fn a_picture_forms_in_previews_and_is_judged_and_kept() {
     });
     assert_eq!(steps, 0);
     let essence = |list: &[Arc<Generation>]| -> Vec<_> {
-        list.iter().map(|g| (g.key, g.matches.clone(), g.noise_norm.clone(), g.image.clone())).collect()
+        list.iter()
+            .map(|g| (g.key, g.matches.clone(), g.noise_norm.clone(), g.image.clone()))
+            .collect()
     };
     assert_eq!(essence(&judged), essence(&first));
 }
@@ -85,7 +103,10 @@ fn stop_stops_within_one_denoising_step() {
         }
     });
     assert!(matches!(ending, Ending::Cancelled), "{ending:?}");
-    assert!(steps <= 3, "{steps} steps were taken, the stop was asked for after the second");
+    assert!(
+        steps <= 3,
+        "{steps} steps were taken, the stop was asked for after the second"
+    );
 }
 
 #[test]
@@ -95,7 +116,9 @@ fn a_wrong_folder_gets_a_card_that_names_what_is_missing() {
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     let (ending, outline, _) = open(&handle, &empty);
-    let Ending::Failed(problem) = ending else { panic!("{ending:?}") };
+    let Ending::Failed(problem) = ending else {
+        panic!("{ending:?}")
+    };
     assert!(outline.is_none());
     let text = problem.to_string();
     for name in ["study.toml", "model_index.json"] {
@@ -104,11 +127,22 @@ fn a_wrong_folder_gets_a_card_that_names_what_is_missing() {
 
     let half = folder.path().join("half");
     std::fs::create_dir_all(half.join("unet")).unwrap();
-    std::fs::write(half.join("model_index.json"), "{\"_class_name\": \"StableDiffusionPipeline\"}").unwrap();
+    std::fs::write(
+        half.join("model_index.json"),
+        "{\"_class_name\": \"StableDiffusionPipeline\"}",
+    )
+    .unwrap();
     let (ending, _, _) = open(&handle, &half);
-    let Ending::Failed(problem) = ending else { panic!("{ending:?}") };
+    let Ending::Failed(problem) = ending else {
+        panic!("{ending:?}")
+    };
     let text = problem.to_string();
-    for name in ["unet/config.json", "vae/config.json", "text_encoder/config.json", "tokenizer"] {
+    for name in [
+        "unet/config.json",
+        "vae/config.json",
+        "text_encoder/config.json",
+        "tokenizer",
+    ] {
         assert!(text.contains(name), "{name} is not named in: {text}");
     }
 }
@@ -119,7 +153,9 @@ fn loose_parts_make_a_study_and_a_broken_picture_is_left_out() {
     let gallery = folder.path().join("gallery");
     std::fs::create_dir(&gallery).unwrap();
     for i in 0..6_u8 {
-        let picture = RgbImage::from_fn(200, 180, |x, y| Rgb([(x as u8).wrapping_mul(i + 1), y as u8, i * 40]));
+        let picture = RgbImage::from_fn(200, 180, |x, y| {
+            Rgb([(x as u8).wrapping_mul(i + 1), y as u8, i * 40])
+        });
         picture.save(gallery.join(format!("{i}.png"))).unwrap();
     }
     std::fs::write(gallery.join("3b.jpg"), b"\xff\xd8\xff\xe0 not a picture").unwrap();
@@ -134,10 +170,16 @@ fn loose_parts_make_a_study_and_a_broken_picture_is_left_out() {
     assert!(matches!(ending, Ending::Finished), "{ending:?}");
     let outline = outline.unwrap();
     assert_eq!(outline.gallery.len(), 7);
-    assert_eq!(outline.gallery[0].caption.as_deref(), Some("a caption of its own"));
+    assert_eq!(
+        outline.gallery[0].caption.as_deref(),
+        Some("a caption of its own")
+    );
     assert_eq!(outline.prompts.len(), 2);
     assert_eq!((outline.sampling.width, outline.sampling.height), (128, 128));
-    assert!(notices.iter().any(|n| n.to_string().contains("3b.jpg")), "{notices:?}");
+    assert!(
+        notices.iter().any(|n| n.to_string().contains("3b.jpg")),
+        "{notices:?}"
+    );
 
     let mut judged = Vec::new();
     let ending = follow(&handle, Job::Generate(job(&outline, 2, vec![3])), &mut |event| {
@@ -147,5 +189,9 @@ fn loose_parts_make_a_study_and_a_broken_picture_is_left_out() {
     });
     assert!(matches!(ending, Ending::Finished), "{ending:?}");
     assert_eq!(judged.len(), 2);
-    assert!(judged.iter().all(|g| g.matches.len() == 5 && g.matches.iter().all(|m| m.gallery != 4)));
+    assert!(
+        judged
+            .iter()
+            .all(|g| g.matches.len() == 5 && g.matches.iter().all(|m| m.gallery != 4))
+    );
 }

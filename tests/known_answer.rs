@@ -2,6 +2,8 @@
 //! noise to verdict. A fixed subset runs always; all of it with
 //! `cargo test --release --test known_answer -- --ignored`.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
 mod common;
 
 use common::{Ending, demo, engine, follow};
@@ -26,8 +28,12 @@ fn scan(choose: &dyn Fn(&Prompt) -> bool, seeds: Vec<u64>) -> BTreeMap<String, T
     let outline = outline.unwrap();
     let prompts: Vec<Prompt> = outline.prompts.iter().filter(|p| choose(p)).cloned().collect();
     let expected = prompts.len() * seeds.len();
-    let job =
-        GenerateJob { prompts: prompts.clone(), seeds, sampling: outline.sampling.clone(), redraw: false };
+    let job = GenerateJob {
+        prompts: prompts.clone(),
+        seeds,
+        sampling: outline.sampling.clone(),
+        redraw: false,
+    };
     let mut judged: Vec<Arc<Generation>> = Vec::new();
     let done = follow(&handle, Job::Generate(job), &mut |event| {
         if let Event::Judged(generation) = event {
@@ -50,16 +56,24 @@ fn assert_recovered(tallies: &BTreeMap<String, Tally>) {
         ("BM", Verdict::BackgroundOnly, 0.8),
         ("NM", Verdict::NotMemorized, 0.9),
     ] {
-        let tally = tallies.get(group).unwrap_or_else(|| panic!("no {group} prompts in {tallies:?}"));
+        let tally = tallies
+            .get(group)
+            .unwrap_or_else(|| panic!("no {group} prompts in {tallies:?}"));
         let share = tally.share(class);
-        assert!(share >= at_least, "{group}: {share:.3} of the pictures are {group}; {tally:?}");
+        assert!(
+            share >= at_least,
+            "{group}: {share:.3} of the pictures are {group}; {tally:?}"
+        );
     }
 }
 
 #[test]
 fn planned_classes_are_recovered_on_a_subset() {
     // Every planned prompt and every fourth unique one, at one seed each.
-    assert_recovered(&scan(&|p| p.group.as_deref() != Some("NM") || p.index % 4 == 0, vec![0]));
+    assert_recovered(&scan(
+        &|p| p.group.as_deref() != Some("NM") || p.index % 4 == 0,
+        vec![0],
+    ));
 }
 
 #[test]

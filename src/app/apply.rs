@@ -249,7 +249,13 @@ impl App {
         let sampling = state.sampling.clone();
         // Asking for nothing but what is there means: let me see it form again.
         let there = |p: &Prompt, seed: u64| {
-            state.study.generation(GenerationKey { prompt: p.index, seed }).is_some_and(|g| !g.matches.is_empty())
+            state
+                .study
+                .generation(GenerationKey {
+                    prompt: p.index,
+                    seed,
+                })
+                .is_some_and(|g| !g.matches.is_empty())
         };
         let redraw = prompts.iter().all(|p| seeds.iter().all(|&seed| there(p, seed)));
         self.submit(Job::Generate(GenerateJob {

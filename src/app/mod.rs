@@ -21,7 +21,6 @@ mod state;
 mod study_view;
 mod theme;
 mod thumbnails;
-mod wake;
 mod window;
 
 pub use action::{Action, Pick};

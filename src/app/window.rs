@@ -13,7 +13,6 @@ use super::{
     state::{OverlaySettings, State},
     theme::{self, Theme},
     thumbnails::Thumbnails,
-    wake::Wake,
 };
 use crate::engine::{EngineHandle, ViewRequest};
 use eframe::egui_wgpu;
@@ -40,7 +39,6 @@ pub struct App {
     actions: Vec<Action>,
     gpu: Option<egui_wgpu::RenderState>,
     uploaded: Option<Fingerprint>,
-    _wake: Wake,
 }
 
 /// What is remembered between sessions, besides egui's own memory.
@@ -87,7 +85,6 @@ impl App {
             Theme::dark()
         };
         theme.apply(&cc.egui_ctx);
-        let wake = Wake::new(&cc.egui_ctx, engine.events());
         let mut app = Self {
             state,
             engine,
@@ -98,7 +95,6 @@ impl App {
             actions: Vec::new(),
             gpu: cc.wgpu_render_state.clone(),
             uploaded: None,
-            _wake: wake,
         };
         if let Some(path) = options.open {
             app.apply(&cc.egui_ctx, Action::Open(path));

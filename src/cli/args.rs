@@ -180,7 +180,9 @@ mod tests {
         let cli = Cli::try_parse_from(["pentimento", "some/folder"]).unwrap();
         assert_eq!(cli.study, Some(PathBuf::from("some/folder")));
         let cli = Cli::try_parse_from(["pentimento", "scan", "s", "--seeds", "0..3", "--out", "r"]).unwrap();
-        let Some(Command::Scan(args)) = cli.command else { panic!("not a scan") };
+        let Some(Command::Scan(args)) = cli.command else {
+            panic!("not a scan")
+        };
         assert_eq!(args.seeds, Some(Seeds(vec![0, 1, 2])));
         assert!(Cli::try_parse_from(["pentimento", "scan", "s", "--seeds", "x", "--out", "r"]).is_err());
     }

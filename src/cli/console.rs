@@ -15,12 +15,20 @@ pub struct Console {
 impl Console {
     /// A line; `quiet` prints nothing.
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, terminal: std::io::stderr().is_terminal(), last: None }
+        Self {
+            quiet,
+            terminal: std::io::stderr().is_terminal(),
+            last: None,
+        }
     }
 
     /// Shows `done` of `total`, with the time left if it is known.
     pub fn progress(&mut self, what: &str, done: usize, total: usize, left: Option<Duration>) {
-        let pause = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(5) };
+        let pause = if self.terminal {
+            Duration::from_millis(100)
+        } else {
+            Duration::from_secs(5)
+        };
         let due = self.last.is_none_or(|t| t.elapsed() >= pause) || done == total;
         if self.quiet || !due {
             return;

@@ -15,7 +15,16 @@ struct Finding {
 
 /// Prints the findings; finding something missing is no failure.
 pub fn run(args: &DoctorArgs) -> Result<(), Problem> {
-    let findings = [adapter(), threads(), simd(), memory(), demo(), segmenter(), cache(), checkpoints()];
+    let findings = [
+        adapter(),
+        threads(),
+        simd(),
+        memory(),
+        demo(),
+        segmenter(),
+        cache(),
+        checkpoints(),
+    ];
     if args.json {
         println!("{:#}", serde_json::json!(findings));
         return Ok(());
@@ -30,7 +39,11 @@ pub fn run(args: &DoctorArgs) -> Result<(), Problem> {
 }
 
 fn finding(name: &'static str, value: impl Into<String>, note: impl Into<String>) -> Finding {
-    Finding { name, value: value.into(), note: note.into() }
+    Finding {
+        name,
+        value: value.into(),
+        note: note.into(),
+    }
 }
 
 fn adapter() -> Finding {
@@ -47,9 +60,16 @@ fn adapter() -> Finding {
 
 fn threads() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let devices = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))];
+    let devices = [
+        ("cuda", cfg!(feature = "cuda")),
+        ("metal", cfg!(feature = "metal")),
+    ];
     let built: Vec<_> = devices.iter().filter(|(_, on)| *on).map(|(n, _)| *n).collect();
-    let device = if built.is_empty() { "CPU".to_owned() } else { format!("CPU, {}", built.join(", ")) };
+    let device = if built.is_empty() {
+        "CPU".to_owned()
+    } else {
+        format!("CPU, {}", built.join(", "))
+    };
     let note = if built.is_empty() {
         "Demo-size models take seconds a picture; SD 1.4 at 512² takes minutes."
     } else {
@@ -60,7 +80,11 @@ fn threads() -> Finding {
 
 fn simd() -> Finding {
     let level = engine::vector_level();
-    let note = if level == "SSE2" { "An older processor: expect about a third of the usual speed." } else { "" };
+    let note = if level == "SSE2" {
+        "An older processor: expect about a third of the usual speed."
+    } else {
+        ""
+    };
     finding("vectors", level, note)
 }
 
@@ -74,7 +98,11 @@ fn memory() -> Finding {
     };
     match (gib("MemTotal:"), gib("MemAvailable:")) {
         (Some(total), Some(free)) => {
-            let note = if free < 5.0 { "Less than 5 GiB free: an SD 1.x checkpoint in f32 will not fit." } else { "" };
+            let note = if free < 5.0 {
+                "Less than 5 GiB free: an SD 1.x checkpoint in f32 will not fit."
+            } else {
+                ""
+            };
             finding("memory", format!("{free:.1} GiB free of {total:.1} GiB"), note)
         }
         _ => finding("memory", "not known on this system", ""),
@@ -84,7 +112,11 @@ fn memory() -> Finding {
 fn demo() -> Finding {
     match engine::demo_study() {
         Some(path) => finding("demo study", path.display().to_string(), ""),
-        None => finding("demo study", "not found", "Set PENTIMENTO_ASSETS to the folder that holds `demo`."),
+        None => finding(
+            "demo study",
+            "not found",
+            "Set PENTIMENTO_ASSETS to the folder that holds `demo`.",
+        ),
     }
 }
 
@@ -112,7 +144,11 @@ fn checkpoints() -> Finding {
     let hub = std::env::var_os("HF_HUB_CACHE").map(PathBuf::from).or(home);
     let found = hub.as_deref().map(snapshots).unwrap_or_default();
     if found.is_empty() {
-        return finding("checkpoints", "none in the Hugging Face cache", "Any diffusers folder can be opened by its path.");
+        return finding(
+            "checkpoints",
+            "none in the Hugging Face cache",
+            "Any diffusers folder can be opened by its path.",
+        );
     }
     let list: Vec<_> = found.iter().map(|p| p.display().to_string()).collect();
     finding("checkpoints", list.join("\n             "), "")

@@ -16,11 +16,12 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 
 /// Draws every prompt with every seed and prints the files' paths.
 pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
-    let checkpoint = Checkpoint::open(&args.model).map_err(|e| {
-        super::failed("This checkpoint cannot be used", &e).at(&args.model)
-    })?;
+    let checkpoint = Checkpoint::open(&args.model)
+        .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
     let sampling = sampling(args, &checkpoint);
-    sampling.validate().map_err(|reason| super::failed("These settings cannot be used", &reason))?;
+    sampling
+        .validate()
+        .map_err(|reason| super::failed("These settings cannot be used", &reason))?;
     let noises = noises(args)?;
     if args.dump.is_some() && args.prompt.len() * noises.len() != 1 {
         return Err(Problem::new(
@@ -55,13 +56,19 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     };
     for (index, prompt) in args.prompt.iter().enumerate() {
         for (first_seed, noise) in &noises {
-            let request =
-                SampleRequest { prompt: prompt.clone(), sampling: sampling.clone(), noise: noise.clone() };
+            let request = SampleRequest {
+                prompt: prompt.clone(),
+                sampling: sampling.clone(),
+                noise: noise.clone(),
+            };
             let sample = pool
                 .install(|| pipeline.sample(&request, &mut watch))
                 .map_err(|e| super::failed("A picture could not be drawn", &e).detail(prompt.clone()))?;
             for (i, image) in sample.images.iter().enumerate() {
-                let key = GenerationKey { prompt: index as u32, seed: first_seed + i as u64 };
+                let key = GenerationKey {
+                    prompt: index as u32,
+                    seed: first_seed + i as u64,
+                };
                 let path = args.out.join(format!("{key}.png"));
                 write_picture(&path, image, key, prompt, &parameters)?;
                 println!("{}", path.display());
@@ -92,15 +99,22 @@ fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Sampling {
 /// The initial noises to draw from, each with the number of its first picture.
 fn noises(args: &GenerateArgs) -> Result<Vec<(u64, InitialNoise)>, Problem> {
     if let Some(file) = &args.noise {
-        let unusable = |reason: &dyn std::fmt::Display| {
-            super::failed("The noise cannot be read", reason).at(file)
-        };
+        let unusable =
+            |reason: &dyn std::fmt::Display| super::failed("The noise cannot be read", reason).at(file);
         let tensors = candle_core::safetensors::load(file, &Device::Cpu).map_err(|e| unusable(&e))?;
-        let noise = tensors.get("noise").ok_or_else(|| unusable(&"it holds no tensor named noise"))?;
+        let noise = tensors
+            .get("noise")
+            .ok_or_else(|| unusable(&"it holds no tensor named noise"))?;
         return Ok(vec![(0, InitialNoise::Given(noise.clone()))]);
     }
     let noise = |&seed: &u64| match args.batch {
-        Some(count) => (seed, InitialNoise::Batch { seed, count: count as usize }),
+        Some(count) => (
+            seed,
+            InitialNoise::Batch {
+                seed,
+                count: count as usize,
+            },
+        ),
         None => (seed, InitialNoise::Seeds(vec![seed])),
     };
     Ok(args.seeds.0.iter().map(noise).collect())
@@ -122,7 +136,10 @@ fn dump(
         Ok(HashMap::from([
             ("text_embeddings", pipeline.encode_prompts(&texts)?),
             ("noise", noise),
-            ("timesteps", Tensor::from_slice(&watch.timesteps, watch.timesteps.len(), &Device::Cpu)?),
+            (
+                "timesteps",
+                Tensor::from_slice(&watch.timesteps, watch.timesteps.len(), &Device::Cpu)?,
+            ),
             ("latents", Tensor::stack(&watch.latents, 0)?),
             ("image", decoded.clone()),
         ]))

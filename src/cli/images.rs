@@ -21,12 +21,18 @@ pub fn segmenter(named: Option<&Path>) -> Result<Segmenter, Problem> {
     let path: PathBuf = match named {
         Some(path) => path.to_owned(),
         None => crate::engine::default_segmenter().ok_or_else(|| {
-            Problem::new("No segmenter is at hand", "Name one with --segmenter: a folder or a weights file.")
+            Problem::new(
+                "No segmenter is at hand",
+                "Name one with --segmenter: a folder or a weights file.",
+            )
         })?,
     };
     Segmenter::open(&path).map_err(|error| {
-        Problem::new("The segmenter cannot be read", "Name a U²-Net folder or weights file.")
-            .at(path)
-            .detail(error.to_string())
+        Problem::new(
+            "The segmenter cannot be read",
+            "Name a U²-Net folder or weights file.",
+        )
+        .at(path)
+        .detail(error.to_string())
     })
 }

@@ -10,8 +10,8 @@ mod scan;
 mod score;
 mod segment;
 
-pub use args::{Cli, Command};
 use crate::study::Problem;
+pub use args::{Cli, Command};
 use std::process::ExitCode;
 
 /// Runs one command to its end.

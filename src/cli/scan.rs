@@ -10,11 +10,7 @@ use crate::{
     store::read_prompts,
     study::{Generation, GenerationKey, Problem, StudyOutline, Verdict},
 };
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// Draws, segments and compares every prompt × seed that the run does not hold yet, then sums up.
 pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
@@ -26,7 +22,11 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
     };
     engine::start(side, options, Arc::new(|| {}))
         .map_err(|e| super::failed("The engine cannot be started", &e))?;
-    let mut watch = Watch { console: Console::new(common.quiet), outline: None, judged: BTreeMap::new() };
+    let mut watch = Watch {
+        console: Console::new(common.quiet),
+        outline: None,
+        judged: BTreeMap::new(),
+    };
 
     let (open, _) = handle.submit(Job::Open(args.study.clone()));
     watch.until_done(&handle, open)?;
@@ -38,12 +38,23 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         None => outline.prompts.clone(),
     };
     if prompts.is_empty() {
-        return Err(Problem::new("The study has no prompts", "Name a prompt file with --prompts."));
+        return Err(Problem::new(
+            "The study has no prompts",
+            "Name a prompt file with --prompts.",
+        ));
     }
-    let seeds = args.seeds.as_ref().map_or_else(|| outline.seeds.clone(), |s| s.0.clone());
+    let seeds = args
+        .seeds
+        .as_ref()
+        .map_or_else(|| outline.seeds.clone(), |s| s.0.clone());
     let wanted: std::collections::HashSet<GenerationKey> = prompts
         .iter()
-        .flat_map(|p| seeds.iter().map(|&seed| GenerationKey { prompt: p.index, seed }))
+        .flat_map(|p| {
+            seeds.iter().map(|&seed| GenerationKey {
+                prompt: p.index,
+                seed,
+            })
+        })
         .collect();
     let job = GenerateJob {
         prompts: prompts.clone(),
@@ -54,7 +65,11 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
     let (generate, _) = handle.submit(Job::Generate(job));
     watch.until_done(&handle, generate)?;
 
-    let judged = watch.judged.values().filter(|g| wanted.contains(&g.key)).map(|g| &**g);
+    let judged = watch
+        .judged
+        .values()
+        .filter(|g| wanted.contains(&g.key))
+        .map(|g| &**g);
     let tallies = tally_by_group(judged, &prompts, &outline.thresholds);
     print_summary(&tallies, &outline, args)
 }
@@ -77,7 +92,10 @@ impl Watch {
     fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
         loop {
             let event = handle.events().recv().map_err(|_| {
-                Problem::new("The engine ended early", "Everything finished so far is in the run folder.")
+                Problem::new(
+                    "The engine ended early",
+                    "Everything finished so far is in the run folder.",
+                )
             })?;
             match event {
                 Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),

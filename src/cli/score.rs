@@ -32,14 +32,23 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     let scratch = tempfile::tempdir().map_err(|e| super::failed("No temporary folder can be made", &e))?;
     let mut console = Console::new(common.quiet);
 
-    let mut builder =
-        IndexBuilder::create(&scratch.path().join("gallery"), "score", args.arithmetic, gallery.len())
-            .map_err(|e| super::failed("The gallery cannot be prepared", &e))?;
+    let mut builder = IndexBuilder::create(
+        &scratch.path().join("gallery"),
+        "score",
+        args.arithmetic,
+        gallery.len(),
+    )
+    .map_err(|e| super::failed("The gallery cannot be prepared", &e))?;
     let mut names = Vec::new();
     let mut eta = Eta::new(gallery.len() as f64);
     for (chunk, entries) in gallery.chunks(CHUNK).enumerate() {
         let done = chunk * CHUNK;
-        console.progress("Preparing the gallery", done, gallery.len(), eta.left(done as f64));
+        console.progress(
+            "Preparing the gallery",
+            done,
+            gallery.len(),
+            eta.left(done as f64),
+        );
         for (entry, picture) in entries.iter().zip(read(entries, segmenter.as_ref(), &pool)) {
             let Some((image, matte)) = picture else { continue };
             pool.install(|| builder.add(&image, &matte))
@@ -47,7 +56,9 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             names.push(entry.name());
         }
     }
-    let index = builder.finish().map_err(|e| super::failed("The gallery cannot be prepared", &e))?;
+    let index = builder
+        .finish()
+        .map_err(|e| super::failed("The gallery cannot be prepared", &e))?;
     console.progress("Preparing the gallery", gallery.len(), gallery.len(), None);
     console.end();
 
@@ -59,21 +70,26 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             let done = chunk * CHUNK + i;
             console.progress("Scoring", done, generated.len(), eta.left(done as f64));
             let Some((image, matte)) = picture else { continue };
-            let query = prepare(&image, &matte, args.arithmetic)
-                .map_err(|e| e.at(&entries[i].path))?;
+            let query = prepare(&image, &matte, args.arithmetic).map_err(|e| e.at(&entries[i].path))?;
             let matches = pool
                 .install(|| index.search(&query, args.top_k as usize, &|| false))
                 .unwrap_or_default();
             scored += 1;
-            rows.extend(matches.into_iter().map(|m| {
-                ScoreRow::new(names[m.gallery as usize].as_str(), entries[i].name(), m.scores)
-            }));
+            rows.extend(
+                matches
+                    .into_iter()
+                    .map(|m| ScoreRow::new(names[m.gallery as usize].as_str(), entries[i].name(), m.scores)),
+            );
         }
     }
     console.progress("Scoring", generated.len(), generated.len(), None);
     console.end();
     write_scores(&args.out, &rows)?;
-    println!("{scored} pictures against {} training images: {}", names.len(), args.out.display());
+    println!(
+        "{scored} pictures against {} training images: {}",
+        names.len(),
+        args.out.display()
+    );
     Ok(())
 }
 

@@ -24,14 +24,20 @@ pub fn run(args: &SegmentArgs, common: &Common) -> Result<(), Problem> {
     let mut skipped: Vec<(PathBuf, String)> = Vec::new();
     for (done, picture) in pictures.iter().enumerate() {
         console.progress("Segmenting", done, pictures.len(), eta.left(done as f64));
-        let matte = decode_rgb(&picture.path).map_err(|e| e.to_string()).and_then(|image| {
-            pool.install(|| segmenter.segment(&image)).map_err(|e| e.to_string())
-        });
+        let matte = decode_rgb(&picture.path)
+            .map_err(|e| e.to_string())
+            .and_then(|image| {
+                pool.install(|| segmenter.segment(&image))
+                    .map_err(|e| e.to_string())
+            });
         match matte {
             Ok(matte) => {
                 let stem = picture.path.file_stem().unwrap_or_default();
                 let file = args.out.join(stem).with_extension("png");
-                matte.alpha.save(&file).map_err(|e| super::failed("A matte cannot be written", &e).at(file))?;
+                matte
+                    .alpha
+                    .save(&file)
+                    .map_err(|e| super::failed("A matte cannot be written", &e).at(file))?;
             }
             Err(reason) => skipped.push((picture.path.clone(), reason)),
         }
@@ -41,6 +47,10 @@ pub fn run(args: &SegmentArgs, common: &Common) -> Result<(), Problem> {
     for (path, reason) in &skipped {
         eprintln!("pentimento: skipped {}: {reason}", path.display());
     }
-    println!("{} mattes in {}", pictures.len() - skipped.len(), args.out.display());
+    println!(
+        "{} mattes in {}",
+        pictures.len() - skipped.len(),
+        args.out.display()
+    );
     Ok(())
 }

@@ -42,7 +42,13 @@ mod tests {
         let mut eta = Eta::new(10.0);
         let start = Instant::now();
         assert_eq!(eta.left_at(0.0, start), None);
-        assert_eq!(eta.left_at(2.0, start + Duration::from_secs(4)), Some(Duration::from_secs(16)));
-        assert_eq!(eta.left_at(10.0, start + Duration::from_secs(20)), Some(Duration::ZERO));
+        assert_eq!(
+            eta.left_at(2.0, start + Duration::from_secs(4)),
+            Some(Duration::from_secs(16))
+        );
+        assert_eq!(
+            eta.left_at(10.0, start + Duration::from_secs(20)),
+            Some(Duration::ZERO)
+        );
     }
 }

@@ -26,23 +26,37 @@ impl Session {
         job: &GenerateJob,
     ) -> Result<Outcome, Problem> {
         job.sampling.validate().map_err(|reason| {
-            Problem::new("These settings cannot be used", "Change them in the run settings.").detail(reason)
+            Problem::new(
+                "These settings cannot be used",
+                "Change them in the run settings.",
+            )
+            .detail(reason)
         })?;
         let mut run = self.run_for(&job.sampling)?;
         for notice in run.notices() {
             self.notice(notice.clone());
         }
         refuse_other_prompts(&run, &job.prompts)?;
-        let mut held = if job.redraw || run.records().is_empty() { HashMap::new() } else { self.held_by(&run) };
-        let work: Vec<(&Prompt, u64)> =
-            job.prompts.iter().flat_map(|p| job.seeds.iter().map(move |&s| (p, s))).collect();
+        let mut held = if job.redraw || run.records().is_empty() {
+            HashMap::new()
+        } else {
+            self.held_by(&run)
+        };
+        let work: Vec<(&Prompt, u64)> = job
+            .prompts
+            .iter()
+            .flat_map(|p| job.seeds.iter().map(move |&s| (p, s)))
+            .collect();
         let mut progress = self.teller.progress(id, JobKind::Generate, work.len());
         progress.at(0.0);
         for (done, (prompt, seed)) in work.iter().enumerate() {
             if cancel.is_cancelled() {
                 return Ok(Outcome::Stopped);
             }
-            let key = GenerationKey { prompt: prompt.index, seed: *seed };
+            let key = GenerationKey {
+                prompt: prompt.index,
+                seed: *seed,
+            };
             if let Some(generation) = held.remove(&key) {
                 self.tell_judged(generation);
             } else {
@@ -83,7 +97,10 @@ impl Session {
             Err(error) => return Err(draw_problem(prompt, &error)),
         };
         let image = sample.images.into_iter().next().ok_or_else(|| {
-            Problem::new("The sampler gave no picture", "Please report this with the prompt and the seed.")
+            Problem::new(
+                "The sampler gave no picture",
+                "Please report this with the prompt and the seed.",
+            )
         })?;
         let seconds = start.elapsed().as_secs_f32();
         let written = run.write_image(&key, &prompt.text, &image)?;
@@ -126,21 +143,33 @@ impl Session {
         cancel: &CancelToken,
         run: &Run,
     ) -> Result<Option<Found>, Problem> {
-        let Some(segmenter) = &self.segmenter else { return Ok(None) };
+        let Some(segmenter) = &self.segmenter else {
+            return Ok(None);
+        };
         let judge = Judge {
             segmenter,
             index: self.gallery.as_ref().map(|g| &*g.index),
             arithmetic: self.outline.arithmetic,
         };
-        let judgement = self.pool.install(|| judge.judge(image, &|| cancel.is_cancelled()));
+        let judgement = self
+            .pool
+            .install(|| judge.judge(image, &|| cancel.is_cancelled()));
         match judgement {
-            Ok(Judgement { matte, confidence, mut matches }) => {
+            Ok(Judgement {
+                matte,
+                confidence,
+                mut matches,
+            }) => {
                 if let Some(gallery) = &self.gallery {
                     for m in &mut matches {
                         m.gallery = gallery.rows[m.gallery as usize];
                     }
                 }
-                Ok(Some(Found { matte: run.write_matte(key, &matte)?, confidence, matches }))
+                Ok(Some(Found {
+                    matte: run.write_matte(key, &matte)?,
+                    confidence,
+                    matches,
+                }))
             }
             Err(JudgeError::Stopped) => Ok(None),
             Err(error) => Err(Problem::new(
@@ -154,9 +183,15 @@ impl Session {
 
 /// A run names its pictures by prompt number; the same number with another text would mix two prompts.
 fn refuse_other_prompts(run: &Run, prompts: &[Prompt]) -> Result<(), Problem> {
-    let recorded: HashMap<u32, &str> =
-        run.records().iter().map(|r| (r.key.prompt, r.prompt.as_str())).collect();
-    match prompts.iter().find(|p| recorded.get(&p.index).is_some_and(|text| *text != p.text)) {
+    let recorded: HashMap<u32, &str> = run
+        .records()
+        .iter()
+        .map(|r| (r.key.prompt, r.prompt.as_str()))
+        .collect();
+    match prompts
+        .iter()
+        .find(|p| recorded.get(&p.index).is_some_and(|text| *text != p.text))
+    {
         None => Ok(()),
         Some(prompt) => Err(Problem::new(
             "The run holds another prompt under the same number",
@@ -194,7 +229,11 @@ impl Observer for Drawing<'_> {
             return ControlFlow::Break(());
         }
         // A preview or a norm that cannot be made is no reason to stop the picture.
-        let norm = step.noise_norms().ok().flatten().and_then(|norms| norms.first().copied());
+        let norm = step
+            .noise_norms()
+            .ok()
+            .flatten()
+            .and_then(|norms| norms.first().copied());
         self.norms.extend(norm);
         if let Ok(previews) = self.pipeline.preview(step.predicted_original)
             && let Some(preview) = previews.into_iter().next()
@@ -207,7 +246,8 @@ impl Observer for Drawing<'_> {
                 noise_norm: norm,
             }));
         }
-        self.progress.at(self.done as f64 + (step.index + 1) as f64 / (step.count + 1) as f64);
+        self.progress
+            .at(self.done as f64 + (step.index + 1) as f64 / (step.count + 1) as f64);
         ControlFlow::Continue(())
     }
 }

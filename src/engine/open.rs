@@ -54,7 +54,11 @@ impl Session {
     /// then it starts a new, loose study, which further parts join.
     fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
         let mut outline = if self.outline.root.is_some() {
-            StudyOutline { name: "Untitled study".into(), seeds: vec![0, 1, 2, 3], ..Default::default() }
+            StudyOutline {
+                name: "Untitled study".into(),
+                seeds: vec![0, 1, 2, 3],
+                ..Default::default()
+            }
         } else {
             StudyOutline::clone(&self.outline)
         };
@@ -65,7 +69,11 @@ impl Session {
         match part {
             Recognised::Study(_) => {}
             Recognised::Checkpoint(folder) => {
-                outline.name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                outline.name = folder
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
                 outline.model = Some(folder);
             }
             Recognised::Gallery(folder) => {
@@ -99,12 +107,18 @@ impl Session {
         asked: &Path,
         notices: &mut Vec<Problem>,
     ) -> Result<Option<Checkpoint>, Problem> {
-        let Some(root) = outline.model.clone() else { return Ok(None) };
+        let Some(root) = outline.model.clone() else {
+            return Ok(None);
+        };
         match Checkpoint::open(&root) {
             Ok(checkpoint) => {
                 if outline.root.is_none() && self.outline.model.as_ref() != Some(&root) {
                     let (width, height) = checkpoint.default_size();
-                    outline.sampling = Sampling { width, height, ..Sampling::default() };
+                    outline.sampling = Sampling {
+                        width,
+                        height,
+                        ..Sampling::default()
+                    };
                 }
                 Ok(Some(checkpoint))
             }
@@ -118,7 +132,9 @@ impl Session {
     }
 
     fn open_segmenter(&mut self) {
-        let Some(path) = self.outline.segmenter.clone() else { return };
+        let Some(path) = self.outline.segmenter.clone() else {
+            return;
+        };
         match Segmenter::open(&path) {
             Ok(segmenter) => self.segmenter = Some(segmenter),
             Err(error) => self.notice(
@@ -135,22 +151,35 @@ impl Session {
     /// Hashes the parts, for the run's parameters. A file that cannot be hashed is told; runs are then
     /// named without it.
     fn take_hashes(&mut self) {
-        let model = self.checkpoint.as_ref().map(|c| gallery::folder_hash(&c.root)).transpose();
+        let model = self
+            .checkpoint
+            .as_ref()
+            .map(|c| gallery::folder_hash(&c.root))
+            .transpose();
         let hashed = |result: std::io::Result<Option<String>>| result.map(Option::unwrap_or_default);
         match hashed(model) {
             Ok(hash) => self.hashes.model = hash,
             Err(error) => self.notice(
-                Problem::new("The checkpoint's weights cannot be read", "Check the disk and open it again.")
-                    .detail(error.to_string()),
+                Problem::new(
+                    "The checkpoint's weights cannot be read",
+                    "Check the disk and open it again.",
+                )
+                .detail(error.to_string()),
             ),
         }
-        self.hashes.segmenter =
-            self.segmenter.as_ref().map(|s| s.weights_hash().to_owned()).unwrap_or_default();
+        self.hashes.segmenter = self
+            .segmenter
+            .as_ref()
+            .map(|s| s.weights_hash().to_owned())
+            .unwrap_or_default();
         match self.hash_gallery() {
             Ok(hash) => self.hashes.gallery = hash,
             Err(error) => self.notice(
-                Problem::new("The gallery cannot be read completely", "Check the folder and open it again.")
-                    .detail(error.to_string()),
+                Problem::new(
+                    "The gallery cannot be read completely",
+                    "Check the folder and open it again.",
+                )
+                .detail(error.to_string()),
             ),
         }
     }

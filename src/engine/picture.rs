@@ -27,4 +27,3 @@ pub fn read_with_matte(
     }
     Ok((image, matte))
 }
-

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 pub fn demo_study() -> Option<PathBuf> {
     let named = std::env::var_os("PENTIMENTO_ASSETS").map(PathBuf::from);
     let program = std::env::current_exe().ok();
-    let above = program.iter().flat_map(|p| p.ancestors().skip(1).take(4)).map(|p| p.join("assets"));
+    let above = program
+        .iter()
+        .flat_map(|p| p.ancestors().skip(1).take(4))
+        .map(|p| p.join("assets"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
     named
         .into_iter()
@@ -19,13 +22,17 @@ pub fn demo_study() -> Option<PathBuf> {
 
 /// The segmenter used where a study names none: the demo study's.
 pub fn default_segmenter() -> Option<PathBuf> {
-    demo_study().map(|demo| demo.join("segmenter")).filter(|folder| folder.is_dir())
+    demo_study()
+        .map(|demo| demo.join("segmenter"))
+        .filter(|folder| folder.is_dir())
 }
 
 /// The user's data folder, for runs of studies that have no folder of their own or a read-only one.
 /// `$PENTIMENTO_DATA` replaces it.
 pub fn user_data() -> Option<PathBuf> {
-    std::env::var_os("PENTIMENTO_DATA").map(PathBuf::from).or_else(|| {
-        directories::ProjectDirs::from("", "", "pentimento").map(|dirs| dirs.data_dir().to_owned())
-    })
+    std::env::var_os("PENTIMENTO_DATA")
+        .map(PathBuf::from)
+        .or_else(|| {
+            directories::ProjectDirs::from("", "", "pentimento").map(|dirs| dirs.data_dir().to_owned())
+        })
 }

@@ -22,6 +22,9 @@ use std::{fs, io, path::Path, sync::Arc, thread};
 /// Images read ahead at once.
 const CHUNK: usize = 16;
 
+/// Files that one card names at most.
+const MOST_NAMED: usize = 20;
+
 /// Kept beside the pyramids: which gallery image each row is.
 #[derive(Serialize, Deserialize)]
 struct Rows {
@@ -39,7 +42,11 @@ impl Session {
             .gallery
             .iter()
             .filter_map(|g| g.matte.clone())
-            .map(|path| GalleryImage { path, matte: None, caption: None })
+            .map(|path| GalleryImage {
+                path,
+                matte: None,
+                caption: None,
+            })
             .collect();
         let mut hasher = Sha256::new();
         hasher.update(gallery::fingerprint(&self.outline.gallery)?);
@@ -74,7 +81,10 @@ impl Session {
 
         let cached = Index::open(&file, &key, arithmetic).zip(read_rows(&rows_file));
         let (index, rows) = match cached.filter(|(index, rows)| index.len() == rows.len()) {
-            Some(ready) => ready,
+            Some((index, rows)) => {
+                self.tell_left_out(&rows);
+                (index, rows)
+            }
             None => match self.build_index(id, cancel, &file, &key)? {
                 Some((index, rows)) => {
                     let text = serde_json::to_vec(&Rows { rows: rows.clone() }).unwrap_or_default();
@@ -84,7 +94,10 @@ impl Session {
                 None => return Ok(Outcome::Stopped),
             },
         };
-        self.gallery = Some(PreparedGallery { index: Arc::new(index), rows: Arc::new(rows) });
+        self.gallery = Some(PreparedGallery {
+            index: Arc::new(index),
+            rows: Arc::new(rows),
+        });
         self.teller.tell(Event::GalleryReady);
         self.group_gallery(&file.with_extension("links.json"));
         Ok(Outcome::Done)
@@ -136,9 +149,38 @@ impl Session {
         Ok(Some((index, rows)))
     }
 
+    /// A gallery from the cache still lacks what could not be read when it was prepared.
+    fn tell_left_out(&self, rows: &[u32]) {
+        let kept: std::collections::HashSet<u32> = rows.iter().copied().collect();
+        let entries = self.outline.gallery.iter().enumerate();
+        let left_out: Vec<_> = entries
+            .filter(|(i, _)| !kept.contains(&(*i as u32)))
+            .map(|(_, g)| g)
+            .collect();
+        if left_out.is_empty() {
+            return;
+        }
+        let mut problem = Problem::new(
+            format!(
+                "{} training images are left out: they cannot be read",
+                left_out.len()
+            ),
+            "Everything else goes on.",
+        );
+        for entry in left_out.iter().take(MOST_NAMED) {
+            problem = problem.detail(entry.path.display().to_string());
+        }
+        if left_out.len() > MOST_NAMED {
+            problem = problem.detail(format!("and {} more", left_out.len() - MOST_NAMED));
+        }
+        self.notice(problem);
+    }
+
     /// Groups the gallery on a thread of its own, beside whatever comes next.
     fn group_gallery(&self, links_file: &Path) {
-        let Some(PreparedGallery { index, rows }) = &self.gallery else { return };
+        let Some(PreparedGallery { index, rows }) = &self.gallery else {
+            return;
+        };
         let (index, rows) = (index.clone(), rows.clone());
         let (cancel, teller, file) = (self.grouping.clone(), self.teller.clone(), links_file.to_owned());
         let count = self.outline.gallery.len();
@@ -155,7 +197,11 @@ impl Session {
                     let Some(links) = found else { return };
                     let links: Vec<Link> = links
                         .into_iter()
-                        .map(|l| Link { a: rows[l.a as usize], b: rows[l.b as usize], ..l })
+                        .map(|l| Link {
+                            a: rows[l.a as usize],
+                            b: rows[l.b as usize],
+                            ..l
+                        })
                         .collect();
                     let kept = KeptLinks { limits, links };
                     if let Ok(text) = serde_json::to_vec(&kept) {
@@ -186,13 +232,18 @@ fn read_links(file: &Path, limits: ClusterLimits) -> Option<Vec<Link>> {
 }
 
 fn read_rows(file: &Path) -> Option<Vec<u32>> {
-    serde_json::from_slice::<Rows>(&fs::read(file).ok()?).ok().map(|r| r.rows)
+    serde_json::from_slice::<Rows>(&fs::read(file).ok()?)
+        .ok()
+        .map(|r| r.rows)
 }
 
 fn cache_problem(path: &Path, error: &dyn std::fmt::Display) -> Problem {
-    Problem::new("The gallery cannot be kept in the cache", "Free some disk space, or set PENTIMENTO_CACHE.")
-        .at(path)
-        .detail(error.to_string())
+    Problem::new(
+        "The gallery cannot be kept in the cache",
+        "Free some disk space, or set PENTIMENTO_CACHE.",
+    )
+    .at(path)
+    .detail(error.to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {

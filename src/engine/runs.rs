@@ -39,7 +39,9 @@ impl Session {
             Some(folder) => vec![folder.clone()],
             None => self.run_folders(&parameters),
         };
-        let Some(folder) = folders.into_iter().find(|f| f.join("run.toml").is_file()) else { return };
+        let Some(folder) = folders.into_iter().find(|f| f.join("run.toml").is_file()) else {
+            return;
+        };
         match Run::open_read(&folder) {
             Ok(run) if run.parameters().differences(&parameters).is_empty() => {
                 run.notices().iter().for_each(|n| self.notice(n.clone()));
@@ -55,7 +57,10 @@ impl Session {
     /// The pictures a run holds, by key.
     pub(super) fn held_by(&self, run: &Run) -> HashMap<GenerationKey, Generation> {
         let small = |path: &std::path::Path| Some(thumbnail(&decode_rgb(path).ok()?, THUMBNAIL_SIDE));
-        run.generations(&self.outline.gallery, small).into_iter().map(|g| (g.key, g)).collect()
+        run.generations(&self.outline.gallery, small)
+            .into_iter()
+            .map(|g| (g.key, g))
+            .collect()
     }
 
     /// Puts a judged picture on the shelf and tells it.
@@ -109,10 +114,25 @@ impl Session {
 
     /// Where a run with these parameters may lie: in the study, else in the user's data folder.
     fn run_folders(&self, parameters: &RunParameters) -> Vec<PathBuf> {
-        let RunParameters { model, segmenter, gallery, sampling, arithmetic, .. } = parameters;
+        let RunParameters {
+            model,
+            segmenter,
+            gallery,
+            sampling,
+            arithmetic,
+            ..
+        } = parameters;
         let text = serde_json::json!([model, segmenter, gallery, sampling, arithmetic]).to_string();
-        let id: String = Sha256::digest(text).iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let id: String = Sha256::digest(text)
+            .iter()
+            .take(6)
+            .map(|b| format!("{b:02x}"))
+            .collect();
         let places = [self.outline.root.clone(), user_data()];
-        places.into_iter().flatten().map(|place| place.join("runs").join(&id)).collect()
+        places
+            .into_iter()
+            .flatten()
+            .map(|place| place.join("runs").join(&id))
+            .collect()
     }
 }

@@ -1,10 +1,6 @@
 //! What the engine holds of the open study: models, prepared gallery, run.
 
-use super::{
-    CancelToken, EngineOptions, Event,
-    shelf::Shelf,
-    teller::Teller,
-};
+use super::{CancelToken, EngineOptions, Event, shelf::Shelf, teller::Teller};
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
@@ -84,7 +80,9 @@ impl Session {
                 "Open a checkpoint folder in diffusers layout (Ctrl+O), then run again.",
             )
         })?;
-        let loaded = self.pool.install(|| Pipeline::load(checkpoint, &LoadOptions::default()));
+        let loaded = self
+            .pool
+            .install(|| Pipeline::load(checkpoint, &LoadOptions::default()));
         let pipeline = Arc::new(loaded.map_err(|e| checkpoint_problem(&checkpoint.root, &e))?);
         self.pipeline = Some(pipeline.clone());
         Ok(pipeline)

@@ -25,7 +25,10 @@ impl Shelf {
 
     /// Clears the shelf for another study.
     pub fn open(&self, outline: Arc<StudyOutline>) {
-        *self.contents() = Contents { outline, generations: HashMap::new() };
+        *self.contents() = Contents {
+            outline,
+            generations: HashMap::new(),
+        };
     }
 
     /// The open study.

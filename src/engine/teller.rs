@@ -28,7 +28,13 @@ impl Teller {
 
     /// A progress line for a job of `total` units.
     pub fn progress(&self, id: JobId, kind: JobKind, total: usize) -> ProgressLine {
-        ProgressLine { teller: self.clone(), id, kind, total, eta: Eta::new(total as f64) }
+        ProgressLine {
+            teller: self.clone(),
+            id,
+            kind,
+            total,
+            eta: Eta::new(total as f64),
+        }
     }
 }
 
@@ -47,7 +53,12 @@ impl ProgressLine {
         let left = self.eta.left(done);
         self.teller.tell(Event::Progress(
             self.id,
-            Progress { kind: self.kind, done: done as usize, total: self.total, left },
+            Progress {
+                kind: self.kind,
+                done: done as usize,
+                total: self.total,
+                left,
+            },
         ));
     }
 }

@@ -49,19 +49,24 @@ fn sort_in(request: ViewRequest, pair: &mut Option<PairRequest>, waiting: &mut V
 }
 
 fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mut HashSet<PathBuf>) {
-    let Some(generation) = shelf.generation(&request.generation) else { return };
+    let Some(generation) = shelf.generation(&request.generation) else {
+        return;
+    };
     let generated = match decode_rgb(&generation.image) {
         Ok(image) => image,
         Err(error) => return tell_once(&generation.image, &error, teller, failed),
     };
-    let matte = generation.matte.as_deref().and_then(|path| match decode_matte(path) {
-        Ok(matte) if matte.dimensions() == generated.dimensions() => Some(Arc::new(matte)),
-        Ok(_) => None,
-        Err(error) => {
-            tell_once(path, &error, teller, failed);
-            None
-        }
-    });
+    let matte = generation
+        .matte
+        .as_deref()
+        .and_then(|path| match decode_matte(path) {
+            Ok(matte) if matte.dimensions() == generated.dimensions() => Some(Arc::new(matte)),
+            Ok(_) => None,
+            Err(error) => {
+                tell_once(path, &error, teller, failed);
+                None
+            }
+        });
     let outline = shelf.outline();
     let entry = request.gallery.and_then(|i| outline.gallery.get(i as usize));
     let training = entry.and_then(|entry| match decode_rgb(&entry.path) {
@@ -74,13 +79,21 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
     let similarity = training.as_ref().map(|t| Arc::new(local_map(&generated, t)));
     let (width, height) = generated.dimensions();
     let training = training.map(|t| Arc::new(resize_lanczos_rgb(&t, width, height)));
-    let view = PairView { request, generated: Arc::new(generated), training, matte, similarity };
+    let view = PairView {
+        request,
+        generated: Arc::new(generated),
+        training,
+        matte,
+        similarity,
+    };
     teller.tell(Event::Pair(Arc::new(view)));
 }
 
 fn answer_thumbnail(index: u32, shelf: &Shelf, teller: &Teller, failed: &mut HashSet<PathBuf>) {
     let outline = shelf.outline();
-    let Some(entry) = outline.gallery.get(index as usize) else { return };
+    let Some(entry) = outline.gallery.get(index as usize) else {
+        return;
+    };
     match decode_rgb(&entry.path) {
         Ok(image) => {
             let small = Arc::new(thumbnail(&image, THUMBNAIL_SIDE));
@@ -94,7 +107,9 @@ fn answer_thumbnail(index: u32, shelf: &Shelf, teller: &Teller, failed: &mut Has
 fn tell_once(path: &Path, error: &dyn std::error::Error, teller: &Teller, failed: &mut HashSet<PathBuf>) {
     if failed.insert(path.to_owned()) {
         let advice = "Put the file back or run the prompt again; everything else goes on.";
-        let problem = Problem::new("A picture cannot be shown", advice).at(path).detail(error.to_string());
+        let problem = Problem::new("A picture cannot be shown", advice)
+            .at(path)
+            .detail(error.to_string());
         teller.tell(Event::Notice(problem));
     }
 }

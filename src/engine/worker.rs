@@ -50,7 +50,9 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
     let pool = compute_pool(options.threads).map_err(io::Error::other)?;
 
     let (looks, voice) = (shelf.clone(), teller.clone());
-    thread::Builder::new().name("views".into()).spawn(move || views::serve(&views, &looks, &voice))?;
+    thread::Builder::new()
+        .name("views".into())
+        .spawn(move || views::serve(&views, &looks, &voice))?;
 
     thread::Builder::new().name("engine".into()).spawn(move || {
         lower_priority();

@@ -19,7 +19,10 @@ pub struct ClusterLimits {
 
 impl Default for ClusterLimits {
     fn default() -> Self {
-        Self { foreground: 0.92, background: 0.82 }
+        Self {
+            foreground: 0.92,
+            background: 0.82,
+        }
     }
 }
 
@@ -64,9 +67,18 @@ pub fn cluster(count: usize, links: &[Link], limits: ClusterLimits) -> Vec<Clust
         .into_iter()
         .map(|(root, members)| {
             let exemplar = members.iter().copied().fold(members[0], |best, m| {
-                if strength[m as usize] > strength[best as usize] { m } else { best }
+                if strength[m as usize] > strength[best as usize] {
+                    m
+                } else {
+                    best
+                }
             });
-            Cluster { id: members[0], exemplar, kind: kind_of(kinds[&root]), members }
+            Cluster {
+                id: members[0],
+                exemplar,
+                kind: kind_of(kinds[&root]),
+                members,
+            }
         })
         .collect();
     clusters.sort_by_key(|c| (std::cmp::Reverse(c.members.len()), c.id));
@@ -94,7 +106,11 @@ mod tests {
     use crate::study::RegionScores;
 
     fn link(a: u32, b: u32, f: f32, g: f32) -> Link {
-        Link { a, b, scores: RegionScores::new(f, g) }
+        Link {
+            a,
+            b,
+            scores: RegionScores::new(f, g),
+        }
     }
 
     #[test]
@@ -108,7 +124,10 @@ mod tests {
             link(6, 7, 0.85, 0.75), // below both limits
         ];
         let clusters = cluster(8, &links, ClusterLimits::default());
-        let summary: Vec<_> = clusters.iter().map(|c| (c.id, c.members.clone(), c.kind)).collect();
+        let summary: Vec<_> = clusters
+            .iter()
+            .map(|c| (c.id, c.members.clone(), c.kind))
+            .collect();
         assert_eq!(
             summary,
             vec![

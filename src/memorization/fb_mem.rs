@@ -58,7 +58,11 @@ impl Judge<'_> {
     ) -> Result<Judgement, JudgeError> {
         let Matte { alpha, confidence } = self.segmenter.segment(image)?;
         let matches = self.compare(image, &alpha, cancelled)?;
-        Ok(Judgement { matte: alpha, confidence, matches })
+        Ok(Judgement {
+            matte: alpha,
+            confidence,
+            matches,
+        })
     }
 
     /// Compares a picture whose matte is known.
@@ -71,7 +75,9 @@ impl Judge<'_> {
         matte: &GrayImage,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Match>, JudgeError> {
-        let Some(index) = self.index else { return Ok(Vec::new()) };
+        let Some(index) = self.index else {
+            return Ok(Vec::new());
+        };
         let query = Prepared::new(image, matte, self.arithmetic)?;
         index.search(&query, TOP_K, cancelled).ok_or(JudgeError::Stopped)
     }

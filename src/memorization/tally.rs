@@ -60,8 +60,10 @@ pub fn tally_by_group<'a>(
     prompts: &[Prompt],
     thresholds: &Thresholds,
 ) -> BTreeMap<String, Tally> {
-    let groups: HashMap<u32, &str> =
-        prompts.iter().map(|p| (p.index, p.group.as_deref().unwrap_or_default())).collect();
+    let groups: HashMap<u32, &str> = prompts
+        .iter()
+        .map(|p| (p.index, p.group.as_deref().unwrap_or_default()))
+        .collect();
     let mut tallies = BTreeMap::<String, Tally>::new();
     for generation in generations {
         if let Some(verdict) = generation.verdict(thresholds) {

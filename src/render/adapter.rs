@@ -12,8 +12,10 @@ pub fn adapter_names() -> Vec<String> {
         wgpu::DeviceType::Cpu => 3,
         wgpu::DeviceType::Other => 4,
     });
-    let mut names: Vec<String> =
-        found.into_iter().map(|info| format!("{} ({})", info.name, info.backend)).collect();
+    let mut names: Vec<String> = found
+        .into_iter()
+        .map(|info| format!("{} ({})", info.name, info.backend))
+        .collect();
     names.dedup();
     names
 }

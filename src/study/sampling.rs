@@ -103,7 +103,7 @@ impl Sampling {
             ));
         }
         for (name, side) in [("width", self.width), ("height", self.height)] {
-            if side < 64 || side > Self::MAX_SIDE || side % 8 != 0 {
+            if !(64..=Self::MAX_SIDE).contains(&side) || side % 8 != 0 {
                 return Err(format!(
                     "{name} is {side}; it must be a multiple of 8 between 64 and {}",
                     Self::MAX_SIDE

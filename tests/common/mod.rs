@@ -1,6 +1,10 @@
 //! Drives the real engine from a test, as the window does.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test binary uses its own part, and may fail where it stands"
+)]
 
 use pentimento::{
     engine::{self, EngineHandle, EngineOptions, Event, Job, JobId},
@@ -47,7 +51,10 @@ pub fn follow(handle: &EngineHandle, job: Job, see: &mut dyn FnMut(&Event)) -> E
 pub fn follow_id(handle: &EngineHandle, job: JobId, see: &mut dyn FnMut(&Event)) -> Ending {
     let deadline = Instant::now() + Duration::from_secs(3600);
     loop {
-        let event = handle.events().recv_deadline(deadline).expect("the engine went silent");
+        let event = handle
+            .events()
+            .recv_deadline(deadline)
+            .expect("the engine went silent");
         see(&event);
         match event {
             Event::Finished(id) if id == job => return Ending::Finished,

@@ -21,9 +21,9 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
     let theme = cx.theme;
     let painter = ui.painter_at(rect.expand(1.0));
     let title = if curve.is_empty() {
-        "Prompt pull: nothing measured yet"
+        "Text-conditional noise: nothing measured yet"
     } else {
-        "Prompt pull at each step"
+        "Text-conditional noise at each step"
     };
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Figure, true, title));
     painter.text(
