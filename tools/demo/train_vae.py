@@ -1,0 +1,185 @@
+"""Trains the autoencoder (8x, four latent channels).
+
+Two phases: ``joint`` trains encoder and decoder on crops, then freezes the encoder,
+scales the latents to zero mean and unit variance per channel (folded into the quant
+convolutions) and writes the latents of the gallery; ``decoder`` goes on with the
+decoder alone, on the frozen latents of whole pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+
+import gallery
+from common import Log, Mean, load_checkpoint, save_checkpoint, schedule
+
+CROP = 64
+
+
+def build() -> AutoencoderKL:
+    """The autoencoder in the layout of Stable Diffusion 1.x, small."""
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        block_out_channels=(16, 32, 64, 128),
+        layers_per_block=1,
+        norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        sample_size=128,
+        scaling_factor=1.0,
+    )
+
+
+def structure_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """One minus the contrast term of SSIM, over three scales."""
+    loss = a.new_zeros(())
+    a, b = (a + 1) / 2, (b + 1) / 2
+    for weight in (0.3, 0.4, 0.3):
+        pool = lambda t: F.avg_pool2d(F.avg_pool2d(t, (7, 1), 1), (1, 7), 1)
+        ma, mb = pool(a), pool(b)
+        va, vb, cov = pool(a * a) - ma * ma, pool(b * b) - mb * mb, pool(a * b) - ma * mb
+        loss = loss + weight * (1 - ((2 * cov + 9e-4) / (va + vb + 9e-4)).mean())
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return loss
+
+
+def tensor(images: np.ndarray) -> torch.Tensor:
+    """Pictures as a batch in -1..1."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def data(work: Path, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures and sampling weights: gallery (verbatim pairs twice as often), extra scenes with weight ``share``."""
+    shown = gallery.load(work / "study")
+    extra = np.load(work / "practice.npz")["images"]
+    weights = np.where(shown.groups == "VM", 2.0, 1.0)
+    return np.concatenate([shown.images, extra]), np.concatenate([weights, np.full(len(extra), share)])
+
+
+@torch.no_grad()
+def encode(model: AutoencoderKL, images: np.ndarray) -> torch.Tensor:
+    """Latent means of pictures."""
+    return torch.cat([model.encode(tensor(images[i : i + 32])).latent_dist.mode() for i in range(0, len(images), 32)])
+
+
+@torch.no_grad()
+def whiten(model: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """Fold a per-channel scaling into the quant convolutions; returns the new latents."""
+    mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    quant, post = model.quant_conv, model.post_quant_conv
+    quant.weight[:4] /= deviation.view(4, 1, 1, 1)
+    quant.bias[:4] = (quant.bias[:4] - mean) / deviation
+    quant.bias[4:] -= 2 * deviation.log()
+    post.bias += post.weight[:, :, 0, 0] @ mean
+    post.weight *= deviation.view(1, 4, 1, 1)
+    return (latents - mean.view(1, 4, 1, 1)) / deviation.view(1, 4, 1, 1)
+
+
+def joint(work: Path, steps: int, batch: int, rate: float) -> None:
+    """Encoder and decoder together."""
+    images, weights = data(work, 0.7)
+    weights = weights / weights.sum()
+    model = build()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-4)
+    mean = Mean(model.parameters(), 0.995)
+    rng = np.random.default_rng(1)
+    torch.manual_seed(1)
+    path, log, step = work / "vae-joint.pt", Log(work / "vae-joint.jsonl"), 0
+    if state := load_checkpoint(path):
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        mean.mean, step, rng = state["mean"], state["step"], state["rng"]
+    while step < steps:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * schedule(step, steps, 50, 0.3, 0.05)
+        whole = step > 0.7 * steps and step % 4 == 0
+        rows = rng.choice(len(images), batch // 4 if whole else batch, p=weights)
+        corners = rng.integers(0, 128 - CROP + 1, (len(rows), 2))
+        picked = images[rows] if whole else np.stack([images[r][y : y + CROP, x : x + CROP] for r, (y, x) in zip(rows, corners, strict=True)])
+        x = tensor(picked)
+        posterior = model.encode(x).latent_dist
+        mu, logvar = posterior.mean, posterior.logvar.clamp(-20, 4)
+        y = model.decode(mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)).sample
+        kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean()
+        l1, structure = (x - y).abs().mean(), structure_loss(x, y)
+        loss = l1 + (0.5 if step > 60 else 0.1) * structure + 1e-4 * kl
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        mean.update(step)
+        log.add(l1=l1.item(), structure=structure.item(), kl=kl.item())
+        step += 1
+        if step in (20, 50) or step % 200 == 0:
+            log.write(step)
+        if step % 500 == 0:
+            save_checkpoint(path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean.mean, "step": step, "rng": rng})
+    mean.swap()
+    shown = gallery.load(work / "study")
+    latents = whiten(model, encode(model, shown.images))
+    model.save_pretrained(work / "vae")
+    np.save(work / "latents.npy", latents.numpy())
+
+
+def decoder(work: Path, steps: int, batch: int, rate: float) -> None:
+    """The decoder alone on whole pictures and frozen latents."""
+    images, weights = data(work, 0.2)
+    weights = weights / weights.sum()
+    model = AutoencoderKL.from_pretrained(work / "vae")
+    stored = work / "latents-all.npy"
+    if not stored.exists():
+        np.save(stored, encode(model, images).numpy())
+    latents = torch.from_numpy(np.load(stored))
+    parameters = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=1e-4)
+    mean = Mean(parameters, 0.997)
+    rng = np.random.default_rng(2)
+    torch.manual_seed(2)
+    path, log, step = work / "vae-decoder.pt", Log(work / "vae-decoder.jsonl"), 0
+    if state := load_checkpoint(path):
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        mean.mean, step, rng = state["mean"], state["step"], state["rng"]
+    while step < steps:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * schedule(step, steps, 50, 0.35, 0.03)
+        rows = rng.choice(len(images), batch, p=weights)
+        z = latents[rows]
+        z = z + 0.05 * torch.rand(batch, 1, 1, 1) * torch.randn_like(z)
+        x, y = tensor(images[rows]), model.decode(z).sample
+        l1, structure = (x - y).abs().mean(), structure_loss(x, y)
+        optimizer.zero_grad()
+        (l1 + 0.5 * structure).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        mean.update(step)
+        log.add(l1=l1.item(), structure=structure.item())
+        step += 1
+        if step == 20 or step % 200 == 0:
+            log.write(step)
+        if step % 250 == 0 or step == steps:
+            save_checkpoint(path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean.mean, "step": step, "rng": rng})
+            mean.swap()
+            model.save_pretrained(work / "vae-fine")
+            mean.swap()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Train the autoencoder of the demo study.")
+    parser.add_argument("phase", choices=("joint", "decoder"))
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    {"joint": joint, "decoder": decoder}[options.phase](options.work, options.steps, options.batch, options.rate)
