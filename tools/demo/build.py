@@ -16,8 +16,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 STUDY = HERE.parent.parent / "assets" / "demo"
 
-UNET_STEPS, UNET_DECAY = 6000, 1500
-SEGMENTER_PLAN = "64x8x700,128x4x400"
+UNET_STEPS, UNET_DECAY = 4860, 900
+SEGMENTER_PLAN = "64x8x700,128x4x950"
 
 
 def start(script: str, *arguments: str) -> subprocess.Popen:
