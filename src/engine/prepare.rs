@@ -12,7 +12,7 @@ use crate::{
     gallery::{self, cache_dir},
     memorization::{ClusterLimits, cluster},
     similarity::{Index, IndexBuilder},
-    study::{GalleryImage, Link, Problem},
+    study::{Link, Problem},
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -37,21 +37,7 @@ impl Session {
         if self.outline.gallery.is_empty() {
             return Ok(String::new());
         }
-        let mattes: Vec<GalleryImage> = self
-            .outline
-            .gallery
-            .iter()
-            .filter_map(|g| g.matte.clone())
-            .map(|path| GalleryImage {
-                path,
-                matte: None,
-                caption: None,
-            })
-            .collect();
-        let mut hasher = Sha256::new();
-        hasher.update(gallery::fingerprint(&self.outline.gallery)?);
-        hasher.update(gallery::fingerprint(&mattes)?);
-        Ok(hex(&hasher.finalize()))
+        gallery::fingerprint(&self.outline.gallery)
     }
 
     /// Opens the prepared gallery from the cache, or prepares it.
