@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:15} {:8.1} ms on {threads} threads", least * 1e3);
     };
     best("unet, batch 2", &|| {
-        pool.install(|| pipeline.predict(&input, 481, &context))?;
+        pool.install(|| pipeline.predict(&input, 481.0, &context))?;
         Ok(())
     });
     best("vae decode", &|| {

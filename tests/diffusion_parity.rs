@@ -8,11 +8,11 @@
 use candle_core::{DType, Device, Tensor, Var};
 use pentimento::{
     diffusion::{
-        Checkpoint, ClipTokenizer, Compute, Ddim, DiffusionError, InitialNoise, Kernels, LoadOptions,
-        Observer, Pipeline, ProbeSet, SampleRequest, ScheduleConfig, Silent, Site, Step, Tap, TextConfig,
-        TorchRng,
+        Checkpoint, ClipTokenizer, Compute, DiffusionError, InitialNoise, Kernels, LoadOptions, Observer,
+        Pipeline, ProbeSet, SampleRequest, ScheduleConfig, Silent, Site, Step, Tap, TextConfig, TorchRng,
+        scheduler,
     },
-    study::Sampling,
+    study::{Sampling, SchedulerKind},
 };
 use serde_json::{Value, json};
 use std::{
@@ -115,14 +115,16 @@ fn schedules_step_like_diffusers() {
         let path = folder.path().join("scheduler_config.json");
         fs::write(&path, case["config"].to_string()).unwrap();
         let config = ScheduleConfig::read(&path).unwrap();
-        let ddim = Ddim::new(&config, case["steps"].as_u64().unwrap() as usize).unwrap();
-        let timesteps: Vec<usize> = serde_json::from_value(case["timesteps"].clone()).unwrap();
+        let steps = case["steps"].as_u64().unwrap() as usize;
+        let mut ddim = scheduler(SchedulerKind::Ddim, &config, steps).unwrap();
+        let timesteps: Vec<f64> = serde_json::from_value(case["timesteps"].clone()).unwrap();
         assert_eq!(ddim.timesteps(), timesteps, "case {index}: {case}");
         let trace = &traces[&index.to_string()];
         let mut x = Tensor::new(&[-2f32, -2.0 / 3.0, 2.0 / 3.0, 2.0], &Device::Cpu).unwrap();
         for (i, &t) in timesteps.iter().enumerate() {
-            let output = ((&x * 3.0).unwrap() + t as f64 / 1000.0).unwrap().sin().unwrap();
-            x = ddim.step(&output, t, &x).unwrap().latents;
+            let output = ((&x * 3.0).unwrap() + t / 1000.0).unwrap().sin().unwrap();
+            let mut fresh = || x.zeros_like();
+            x = ddim.step(&output, i, &x, &mut fresh).unwrap().latents;
             let want = trace.get(i).unwrap();
             let tolerance = 2e-5 * largest(&want).max(1.0);
             close(&format!("case {index}, step {i} of {case}"), &x, &want, tolerance);
@@ -165,7 +167,8 @@ fn single_passes_match_diffusers_with_both_kernels() {
             close(&label("embedding"), &embedding, &reference["embedding"], 1e-4);
             let context = reference["embedding"].narrow(0, 0, 2).unwrap();
             for t in [1, 481, 981] {
-                let got = pipeline.predict(&reference["latents"], t, &context).unwrap();
+                let at = f64::from(t);
+                let got = pipeline.predict(&reference["latents"], at, &context).unwrap();
                 close(
                     &label(&format!("unet at {t}")),
                     &got,
@@ -174,7 +177,7 @@ fn single_passes_match_diffusers_with_both_kernels() {
                 );
             }
             let one = context.narrow(0, 0, 1).unwrap();
-            let got = pipeline.predict(&reference["odd.latents"], 301, &one).unwrap();
+            let got = pipeline.predict(&reference["odd.latents"], 301.0, &one).unwrap();
             close(&label("unet on odd sizes"), &got, &reference["odd.unet"], 1e-4);
             let got = pipeline
                 .vae()
@@ -190,7 +193,7 @@ fn single_passes_match_diffusers_with_both_kernels() {
 struct Trace {
     latents: Vec<Tensor>,
     norms: Vec<Option<Vec<f32>>>,
-    timesteps: Vec<usize>,
+    timesteps: Vec<f64>,
 }
 
 impl Observer for Trace {
@@ -227,7 +230,7 @@ fn pictures_form_as_in_diffusers() {
         for pipeline in [fast.clone(), fast.with_kernels(Kernels::Plain)] {
             let mut trace = Trace::default();
             let sample = pipeline.sample(&request, &mut trace).unwrap();
-            let timesteps: Vec<usize> =
+            let timesteps: Vec<f64> =
                 serde_json::from_value(info["trajectory"]["timesteps"].clone()).unwrap();
             assert_eq!(trace.timesteps, timesteps);
             let offs: Vec<f32> = (0..timesteps.len())
@@ -370,10 +373,10 @@ fn probes_see_what_hooks_in_diffusers_see() {
     assert_eq!(expected.len(), 12);
     for compute in [fast.compute(), plain()] {
         let mut curious = Curious::new(ProbeSet::all());
-        let tap = Tap::new(&mut curious, 0, 481, false);
+        let tap = Tap::new(&mut curious, 0, 481.0, false);
         let output = fast
             .unet()
-            .forward(&reference["latents"], 481, &context, compute, tap)
+            .forward(&reference["latents"], 481.0, &context, compute, tap)
             .unwrap();
         close("output while probed", &output, &reference["unet.481"], 1e-4);
         assert_eq!(curious.seen.len(), expected.len());
@@ -430,7 +433,12 @@ fn the_plain_path_can_be_differentiated() {
         let text = Var::from_tensor(&reference["embedding"].narrow(0, 0, 1).unwrap()).unwrap();
         let empty = reference["embedding"].narrow(0, 1, 1).unwrap();
         let x = reference["latents"].narrow(0, 0, 1).unwrap();
-        let run = |context: &Tensor| pipeline.unet().forward(&x, 901, context, plain(), None).unwrap();
+        let run = |context: &Tensor| {
+            pipeline
+                .unet()
+                .forward(&x, 901.0, context, plain(), None)
+                .unwrap()
+        };
         let norm = (run(&text) - run(&empty))
             .unwrap()
             .sqr()
@@ -463,7 +471,7 @@ fn edited_weights_change_the_picture_and_leave_the_original_alone() {
     let name = "mid_block.attentions.0.transformer_blocks.0.attn2.to_v.weight".to_owned();
     let zero = pipeline.unet_weights().get(&name).unwrap().zeros_like().unwrap();
     let edited = pipeline.with_unet_tensors([(name.clone(), zero)]).unwrap();
-    let run = |p: &Pipeline| p.predict(&reference["latents"], 481, &context).unwrap();
+    let run = |p: &Pipeline| p.predict(&reference["latents"], 481.0, &context).unwrap();
     assert!(distance(&run(&edited), &reference["unet.481"]) > 1e-3);
     close(
         "original after the edit",
@@ -495,7 +503,7 @@ fn half_precision_draws_nearly_the_same() {
         .unwrap()
         .to_dtype(DType::F16)
         .unwrap();
-    let got = half.predict(&reference["latents"], 481, &context).unwrap();
+    let got = half.predict(&reference["latents"], 481.0, &context).unwrap();
     close("f16", &got, &reference["unet.481"], 0.02);
     let refused = Pipeline::load(
         &checkpoint,

@@ -28,15 +28,18 @@ mod vae;
 mod weights;
 
 pub use checkpoint::Checkpoint;
-pub use config::{Activation, ScheduleConfig, TextConfig, UNetConfig, VaeConfig};
+pub use config::{Activation, Refusal, ScheduleConfig, TextConfig, UNetConfig, VaeConfig};
 pub use error::{CheckpointError, DiffusionError};
 pub use layers::{Compute, Kernels};
-pub use noise::TorchRng;
+pub use noise::{NoiseSource, TorchCudaRng, TorchRng};
 pub use pipeline::{LoadOptions, Pipeline};
 pub use preview::LatentPreview;
 pub use probe::{Observer, ProbeSet, Silent, Site, Step, Tap};
 pub use sampler::{InitialNoise, Sample, SampleRequest};
-pub use schedule::{BetaSchedule, Ddim, Prediction, Spacing};
+pub use schedule::{
+    BetaSchedule, Ddim, DpmSolver, Euler, EulerAncestral, FinalSigma, Pndm, Prediction, Scheduler,
+    SolverKind, Spacing, Stepped, scheduler,
+};
 pub use text_encoder::TextEncoder;
 pub use tokenizer::ClipTokenizer;
 pub use unet::UNet;

@@ -177,7 +177,7 @@ impl Pipeline {
     pub fn predict(
         &self,
         latents: &Tensor,
-        timestep: usize,
+        timestep: f64,
         embeddings: &Tensor,
     ) -> Result<Tensor, DiffusionError> {
         let latents = latents.to_dtype(self.dtype)?;

@@ -89,7 +89,7 @@ pub struct Site<'a> {
     /// Step index, from 0.
     pub step: usize,
     /// Timestep the network was given.
-    pub timestep: usize,
+    pub timestep: f64,
     /// Height of the feature map.
     pub height: usize,
     /// Width of the feature map.
@@ -115,12 +115,12 @@ impl Site<'_> {
 
 /// The state after one denoising step.
 pub struct Step<'a> {
-    /// Index of the step, from 0.
+    /// Index of the network's evaluation, from 0.
     pub index: usize,
-    /// Number of steps.
+    /// Number of evaluations: with PNDM more than the steps asked for.
     pub count: usize,
-    /// Timestep the network was given.
-    pub timestep: usize,
+    /// Timestep the network was given; between whole ones with Euler's schedules.
+    pub timestep: f64,
     /// Latents after the step, `[n, channels, height, width]`.
     pub latents: &'a Tensor,
     /// Conditional noise prediction ε_c of the same shape (converted to ε for models that predict v or x₀).
@@ -151,14 +151,14 @@ pub struct Tap<'a> {
     observer: &'a mut dyn Observer,
     set: ProbeSet,
     step: usize,
-    timestep: usize,
+    timestep: f64,
     guided: bool,
     index: usize,
 }
 
 impl<'a> Tap<'a> {
     /// A tap for one pass through the network; `None` when nothing is to be shown at that step.
-    pub fn new(observer: &'a mut dyn Observer, step: usize, timestep: usize, guided: bool) -> Option<Self> {
+    pub fn new(observer: &'a mut dyn Observer, step: usize, timestep: f64, guided: bool) -> Option<Self> {
         let set = observer.probe();
         set.is_on(step).then_some(Self {
             observer,

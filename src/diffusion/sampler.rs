@@ -1,7 +1,7 @@
 //! From prompt and noise to pictures, as diffusers' `StableDiffusionPipeline` does it.
 
-use super::{Ddim, DiffusionError, Observer, Pipeline, Step, Tap, TorchRng};
-use crate::study::{RngKind, Sampling, SchedulerKind};
+use super::{DiffusionError, NoiseSource, Observer, Pipeline, Step, Tap, scheduler};
+use crate::study::{Sampling, SchedulerKind};
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use std::ops::ControlFlow;
@@ -60,14 +60,19 @@ impl Pipeline {
         let Sampling {
             steps,
             guidance,
-            scheduler,
+            scheduler: kind,
             ..
         } = request.sampling;
         request.sampling.validate().map_err(DiffusionError::Request)?;
-        let schedule = match scheduler {
-            SchedulerKind::Ddim => Ddim::new(&self.schedule, steps as usize)?,
-        };
-        let noise = self.initial_noise(request)?;
+        let mut schedule = scheduler(kind, &self.schedule, steps as usize)?;
+        let (noise, mut source) = self.first_noise(request)?;
+        if kind == SchedulerKind::EulerAncestral && source.is_none() {
+            return Err(DiffusionError::Request(
+                "euler-a adds noise at every step, and given noise has no generator to draw it from; choose seeds, or \
+                 another scheduler"
+                    .to_owned(),
+            ));
+        }
         let mut latents = (noise * schedule.initial_sigma())?;
         let n = latents.dim(0)?;
 
@@ -80,9 +85,9 @@ impl Pipeline {
         };
         let embeddings = repeat_each(&embeddings, n)?;
 
-        let timesteps = schedule.timesteps();
+        let timesteps = schedule.timesteps().to_vec();
         for (index, &timestep) in timesteps.iter().enumerate() {
-            let input = schedule.model_input(&latents, timestep).to_dtype(self.dtype)?;
+            let input = schedule.model_input(&latents, index)?.to_dtype(self.dtype)?;
             let input = if guided {
                 Tensor::cat(&[&input, &input], 0)?
             } else {
@@ -102,7 +107,11 @@ impl Pipeline {
                 Some(u) => (u + ((&conditional - u)? * f64::from(guidance))?)?,
                 None => conditional.clone(),
             };
-            let stepped = schedule.step(&combined, timestep, &latents)?;
+            let mut fresh = || match &mut source {
+                Some(source) => source.draw(&self.device),
+                None => latents.zeros_like(),
+            };
+            let stepped = schedule.step(&combined, index, &latents, &mut fresh)?;
             if !is_finite(&stepped.latents)? {
                 return Err(DiffusionError::NotFinite(format!(
                     "at step {} of {}",
@@ -110,9 +119,9 @@ impl Pipeline {
                     timesteps.len()
                 )));
             }
-            let noise_cond = schedule.noise(&conditional, timestep, &latents)?;
+            let noise_cond = schedule.noise(&conditional, index, &latents)?;
             let noise_uncond = unconditional
-                .map(|u| schedule.noise(&u, timestep, &latents))
+                .map(|u| schedule.noise(&u, index, &latents))
                 .transpose()?;
             latents = stepped.latents;
             let step = Step {
@@ -140,11 +149,17 @@ impl Pipeline {
         })
     }
 
-    /// The initial noise of a request, `[n, channels, h, w]`, f32.
+    /// The initial noise of a request, `[n, channels, h, w]`, f32: as torch would draw it in the pipeline's element
+    /// type.
     ///
     /// # Errors
     /// A size the network does not allow, no picture or too many, given noise of another shape.
     pub fn initial_noise(&self, request: &SampleRequest) -> Result<Tensor, DiffusionError> {
+        Ok(self.first_noise(request)?.0)
+    }
+
+    /// The initial noise, and the generators that drew it; none for given noise.
+    fn first_noise(&self, request: &SampleRequest) -> Result<(Tensor, Option<NoiseSource>), DiffusionError> {
         let refuse = |message: String| Err(DiffusionError::Request(message));
         let Sampling {
             width, height, rng, ..
@@ -157,37 +172,18 @@ impl Pipeline {
         }
         let (h, w) = (height as usize / factor, width as usize / factor);
         let channels = self.unet.config().in_channels;
-        let size = channels * h * w;
-        let RngKind::TorchCpu = rng;
-        let (count, values) = match &request.noise {
-            InitialNoise::Seeds(seeds) => {
-                let draw = |&seed: &u64| TorchRng::new(seed).randn(size);
-                (
-                    seeds.len(),
-                    seeds.iter().take(MAX_PICTURES).flat_map(draw).collect(),
-                )
-            }
-            InitialNoise::Batch { seed, count } => (
-                *count,
-                TorchRng::new(*seed).randn(size * (*count).min(MAX_PICTURES)),
-            ),
+        let shape = [channels, h, w];
+        let count = match &request.noise {
+            InitialNoise::Seeds(seeds) => seeds.len(),
+            InitialNoise::Batch { count, .. } => *count,
             InitialNoise::Given(noise) => {
-                let expected = [channels, h, w];
-                if noise.rank() != 4 || noise.dims()[1..] != expected {
+                if noise.rank() != 4 || noise.dims()[1..] != shape {
                     return refuse(format!(
                         "the given noise has shape {:?}, expected [n, {channels}, {h}, {w}]",
                         noise.dims()
                     ));
                 }
-                let values = noise
-                    .to_dtype(DType::F32)?
-                    .to_device(&Device::Cpu)?
-                    .flatten_all()?
-                    .to_vec1()?;
-                if values.iter().any(|v: &f32| !v.is_finite()) {
-                    return refuse("the given noise is not finite".to_owned());
-                }
-                (noise.dim(0)?, values)
+                noise.dim(0)?
             }
         };
         if !(1..=MAX_PICTURES).contains(&count) {
@@ -195,7 +191,18 @@ impl Pipeline {
                 "{count} pictures at once; 1 to {MAX_PICTURES} are possible"
             ));
         }
-        Ok(Tensor::from_vec(values, (count, channels, h, w), &self.device)?)
+        let mut source = match &request.noise {
+            InitialNoise::Seeds(seeds) => NoiseSource::per_picture(rng, seeds, shape, self.dtype),
+            InitialNoise::Batch { seed, count } => NoiseSource::shared(rng, *seed, *count, shape, self.dtype),
+            InitialNoise::Given(noise) => {
+                let noise = noise.to_dtype(DType::F32)?.to_device(&self.device)?;
+                if !is_finite(&noise)? {
+                    return refuse("the given noise is not finite".to_owned());
+                }
+                return Ok((noise, None));
+            }
+        };
+        Ok((source.draw(&self.device)?, Some(source)))
     }
 }
 

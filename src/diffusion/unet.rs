@@ -116,7 +116,7 @@ impl UNet {
         })
     }
 
-    /// The network's prediction for `latents[n, channels, h, w]` at a timestep, given `context[n, tokens, d]`.
+    /// The network's prediction for `latents[n, channels, h, w]` at a timestep (not always a whole one), given `context[n, tokens, d]`.
     ///
     /// Without a tap, small networks with fast kernels compute the pictures of a batch side by side.
     ///
@@ -125,7 +125,7 @@ impl UNet {
     pub fn forward(
         &self,
         latents: &Tensor,
-        timestep: usize,
+        timestep: f64,
         context: &Tensor,
         compute: Compute,
         tap: Option<Tap<'_>>,
@@ -161,13 +161,13 @@ impl UNet {
     fn pass(
         &self,
         latents: &Tensor,
-        timestep: usize,
+        timestep: f64,
         context: &Tensor,
         compute: Compute,
         tap: Option<Tap<'_>>,
     ) -> Result<Tensor> {
         let (n, _, height, width) = latents.dims4()?;
-        let time = time_embedding(&self.config, timestep as f64);
+        let time = time_embedding(&self.config, timestep);
         let time = Tensor::from_vec(time, (1, self.config.block_out_channels[0]), latents.device())?;
         let time = self
             .linear_1

@@ -15,6 +15,6 @@ pub use generation::{Generation, GenerationKey, Match};
 pub use outline::{Arithmetic, GalleryImage, StudyOutline};
 pub use problem::Problem;
 pub use prompt::{Prompt, parse_seeds};
-pub use sampling::{RngKind, Sampling, SchedulerKind};
+pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};
 pub use scores::RegionScores;
 pub use verdict::{Thresholds, Verdict};

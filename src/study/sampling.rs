@@ -4,21 +4,54 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// Denoising schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SchedulerKind {
     /// Deterministic DDIM (η = 0), the schedule of the FB-Mem and NeMo papers.
+    #[serde(rename = "ddim")]
     Ddim,
+    /// Pseudo numerical methods (PLMS), which Stable Diffusion 1 ships with.
+    #[serde(rename = "pndm")]
+    Pndm,
+    /// DPM-Solver++ 2M.
+    #[serde(rename = "dpm++")]
+    DpmPlusPlus,
+    /// Euler's method.
+    #[serde(rename = "euler")]
+    Euler,
+    /// Euler's method with fresh noise at every step.
+    #[serde(rename = "euler-a")]
+    EulerAncestral,
 }
 
 impl SchedulerKind {
     /// Every schedule the sampler offers.
-    pub const ALL: [Self; 1] = [Self::Ddim];
+    pub const ALL: [Self; 5] = [
+        Self::Ddim,
+        Self::Pndm,
+        Self::DpmPlusPlus,
+        Self::Euler,
+        Self::EulerAncestral,
+    ];
 
     /// The name used in files and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ddim => "ddim",
+            Self::Pndm => "pndm",
+            Self::DpmPlusPlus => "dpm++",
+            Self::Euler => "euler",
+            Self::EulerAncestral => "euler-a",
+        }
+    }
+
+    /// The name that people know it by.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ddim => "DDIM",
+            Self::Pndm => "PNDM",
+            Self::DpmPlusPlus => "DPM-Solver++ 2M",
+            Self::Euler => "Euler",
+            Self::EulerAncestral => "Euler ancestral",
         }
     }
 }
@@ -32,20 +65,54 @@ impl fmt::Display for SchedulerKind {
 impl FromStr for SchedulerKind {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|k| k.name().eq_ignore_ascii_case(s))
-            .ok_or_else(|| format!("unknown scheduler “{s}”; known: ddim"))
+        by_name("scheduler", s, &Self::ALL, Self::name)
     }
 }
 
-/// Which generator draws the initial noise.
+/// Which generator draws the noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RngKind {
     /// `torch.Generator("cpu").manual_seed(seed)` followed by `torch.randn`.
     #[default]
     #[serde(rename = "torch-cpu")]
     TorchCpu,
+    /// `torch.Generator("cuda").manual_seed(seed)` followed by `torch.randn`; computed without a GPU.
+    #[serde(rename = "torch-cuda")]
+    TorchCuda,
+}
+
+impl RngKind {
+    /// Every generator the sampler offers.
+    pub const ALL: [Self; 2] = [Self::TorchCpu, Self::TorchCuda];
+
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TorchCpu => "torch-cpu",
+            Self::TorchCuda => "torch-cuda",
+        }
+    }
+}
+
+impl fmt::Display for RngKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for RngKind {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        by_name("rng", s, &Self::ALL, Self::name)
+    }
+}
+
+fn by_name<T: Copy>(what: &str, s: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
+    let found = all.iter().copied().find(|&k| name(k).eq_ignore_ascii_case(s));
+    found.ok_or_else(|| {
+        let known: Vec<&str> = all.iter().map(|&k| name(k)).collect();
+        format!("unknown {what} “{s}”; known: {}", known.join(", "))
+    })
 }
 
 /// Parameters of a generation that all pictures of a run share.
@@ -60,12 +127,12 @@ pub struct Sampling {
     pub width: u32,
     /// Picture height in pixels, a multiple of 8.
     pub height: u32,
-    /// Denoising schedule.
+    /// Denoising schedule. Files of before there was a choice name none and mean DDIM.
     pub scheduler: SchedulerKind,
     /// What the picture should not show; empty for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub negative: String,
-    /// Generator of the initial noise.
+    /// Generator of the initial noise, and of what an ancestral scheduler adds.
     pub rng: RngKind,
 }
 
@@ -114,9 +181,91 @@ impl Sampling {
     }
 }
 
+/// What a person says about [`Sampling`]; the rest is left to the checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SamplingChoice {
+    /// See [`Sampling::steps`].
+    pub steps: Option<u32>,
+    /// See [`Sampling::guidance`].
+    pub guidance: Option<f32>,
+    /// See [`Sampling::width`].
+    pub width: Option<u32>,
+    /// See [`Sampling::height`].
+    pub height: Option<u32>,
+    /// See [`Sampling::scheduler`].
+    pub scheduler: Option<SchedulerKind>,
+    /// See [`Sampling::negative`].
+    pub negative: Option<String>,
+    /// See [`Sampling::rng`].
+    pub rng: Option<RngKind>,
+}
+
+impl SamplingChoice {
+    /// What was chosen, and `defaults` for the rest.
+    pub fn over(&self, defaults: &Sampling) -> Sampling {
+        Sampling {
+            steps: self.steps.unwrap_or(defaults.steps),
+            guidance: self.guidance.unwrap_or(defaults.guidance),
+            width: self.width.unwrap_or(defaults.width),
+            height: self.height.unwrap_or(defaults.height),
+            scheduler: self.scheduler.unwrap_or(defaults.scheduler),
+            negative: self.negative.clone().unwrap_or_else(|| defaults.negative.clone()),
+            rng: self.rng.unwrap_or(defaults.rng),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for kind in SchedulerKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        for rng in RngKind::ALL {
+            assert_eq!(rng.name().parse(), Ok(rng));
+            assert_eq!(serde_json::to_value(rng).unwrap(), rng.name());
+        }
+        let error = "heun".parse::<SchedulerKind>().unwrap_err();
+        assert!(error.contains("heun") && error.contains("euler-a"), "{error}");
+    }
+
+    /// Runs are found by a hash over this text.
+    #[test]
+    fn sampling_with_ddim_is_written_as_ever() {
+        assert_eq!(
+            serde_json::to_string(&Sampling::default()).unwrap(),
+            r#"{"steps":50,"guidance":7.0,"width":512,"height":512,"scheduler":"ddim","rng":"torch-cpu"}"#
+        );
+        let old: Sampling = serde_json::from_str(r#"{"steps":25}"#).unwrap();
+        assert_eq!(old.scheduler, SchedulerKind::Ddim);
+    }
+
+    #[test]
+    fn what_is_not_chosen_comes_from_the_defaults() {
+        let defaults = Sampling {
+            scheduler: SchedulerKind::Pndm,
+            width: 128,
+            ..Sampling::default()
+        };
+        let choice = SamplingChoice {
+            steps: Some(9),
+            rng: Some(RngKind::TorchCuda),
+            ..SamplingChoice::default()
+        };
+        let sampling = choice.over(&defaults);
+        assert_eq!(
+            sampling,
+            Sampling {
+                steps: 9,
+                rng: RngKind::TorchCuda,
+                ..defaults
+            }
+        );
+    }
 
     #[test]
     fn out_of_range_values_are_named() {

@@ -3,6 +3,7 @@
 use crate::diffusion::CheckpointError;
 use serde_json::{Map, Value};
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     fs::File,
     io::Read,
@@ -31,10 +32,41 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, CheckpointError> {
 
 /// Reads a JSON file of at most `limit` bytes.
 pub fn read_json(path: &Path, limit: u64) -> Result<Value, CheckpointError> {
-    serde_json::from_str(&read_text(path, limit)?).map_err(|e| CheckpointError::Json {
+    serde_json::from_str(&quote_constants(&read_text(path, limit)?)).map_err(|e| CheckpointError::Json {
         path: path.to_owned(),
         message: format!("not valid JSON: {e}"),
     })
+}
+
+/// Python writes numbers that JSON does not have as `NaN`, `Infinity` and `-Infinity`: made texts, so that the key that
+/// holds one can say what it wants instead.
+fn quote_constants(text: &str) -> Cow<'_, str> {
+    const CONSTANTS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !CONSTANTS.iter().any(|c| text.contains(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let (mut rest, mut quoted) = (text, false);
+    while let Some(next) = rest.chars().next() {
+        let found = CONSTANTS.iter().find(|c| !quoted && rest.starts_with(**c));
+        let taken = match (found, next) {
+            (Some(constant), _) => {
+                out.extend(["\"", constant, "\""]);
+                rest = &rest[constant.len()..];
+                continue;
+            }
+            (None, '"') => {
+                quoted = !quoted;
+                1
+            }
+            // The character after a backslash does not end a text.
+            (None, '\\') if quoted => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            (None, other) => other.len_utf8(),
+        };
+        out.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    Cow::Owned(out)
 }
 
 /// A configuration object that remembers which keys were asked for.
@@ -195,6 +227,25 @@ impl Keys {
             .ok_or_else(|| self.refuse(key, format!("supported: {}", known.join(", "))))
     }
 
+    /// What the name under a key stands for, or the default when absent.
+    pub fn choice<T: Clone>(
+        &mut self,
+        key: &str,
+        default: T,
+        known: &[(&str, T)],
+    ) -> Result<T, CheckpointError> {
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
+        let found = value
+            .as_str()
+            .and_then(|name| known.iter().find(|(n, _)| *n == name));
+        found.map(|(_, meaning)| meaning.clone()).ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            self.refuse(key, format!("supported: {}", names.join(", ")))
+        })
+    }
+
     /// A finite number strictly between the bounds, or the default when absent.
     pub fn number(
         &mut self,
@@ -284,5 +335,20 @@ fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_python_writes_beyond_json_becomes_text() {
+        let text = r#"{"a": -Infinity, "b": [NaN, Infinity], "c": "NaN \" Infinity", "d": "\\"}"#;
+        let value: Value = serde_json::from_str(&quote_constants(text)).unwrap();
+        assert_eq!(value["a"], "-Infinity");
+        assert_eq!(value["b"], serde_json::json!(["NaN", "Infinity"]));
+        assert_eq!(value["c"], "NaN \" Infinity");
+        assert_eq!(value["d"], "\\");
     }
 }

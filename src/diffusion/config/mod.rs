@@ -7,7 +7,7 @@ mod text;
 mod unet;
 mod vae;
 
-pub use schedule::ScheduleConfig;
+pub use schedule::{Refusal, ScheduleConfig};
 pub use text::{Activation, TextConfig};
 pub use unet::UNetConfig;
 pub use vae::VaeConfig;
