@@ -126,6 +126,53 @@ fn generate_writes_pictures_that_carry_their_parameters_and_a_dump() {
 }
 
 #[test]
+fn every_scheduler_and_generator_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = demo().join("model");
+    let mut pictures = Vec::new();
+    for (scheduler, rng) in [
+        ("ddim", "torch-cpu"),
+        ("pndm", "torch-cpu"),
+        ("dpm++", "torch-cpu"),
+        ("euler", "torch-cpu"),
+        ("euler-a", "torch-cpu"),
+        ("ddim", "torch-cuda"),
+    ] {
+        let out_dir = folder.path().join(format!("{scheduler}-{rng}"));
+        let out = pentimento(
+            folder.path(),
+            &[
+                "generate",
+                "--model",
+                path(&model),
+                "--prompt",
+                "a red lighthouse",
+                "--steps",
+                "5",
+                "--scheduler",
+                scheduler,
+                "--rng",
+                rng,
+                "--out",
+                path(&out_dir),
+                "--quiet",
+            ],
+        );
+        assert_eq!(out.status.code(), Some(0), "{scheduler}: {}", text(&out.stderr));
+        let file = text(&out.stdout).trim().to_owned();
+        let said = pentimento::store::picture_text(Path::new(&file)).unwrap();
+        assert_eq!(said["scheduler"], scheduler);
+        assert_eq!(said.get("rng").map_or("torch-cpu", |r| &**r), rng);
+        let picture = image::open(&file).unwrap().to_rgb8().into_raw();
+        assert!(!pictures.contains(&picture), "{scheduler} {rng} draws as another");
+        pictures.push(picture);
+    }
+    let out = pentimento(folder.path(), &["scan", "x", "--out", "y", "--scheduler", "heun"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("euler-a"), "{}", text(&out.stderr));
+}
+
+#[test]
 fn score_finds_the_picture_itself_first() {
     let folder = tempfile::tempdir().unwrap();
     let (generated, gallery) = (folder.path().join("generated"), folder.path().join("gallery"));

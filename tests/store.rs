@@ -71,7 +71,7 @@ arithmetic = "reference"
             study.sampling.guidance,
             study.sampling.width
         ),
-        (25, 4.0, 128)
+        (Some(25), Some(4.0), Some(128))
     );
     assert_eq!(study.seeds, [0, 1, 2, 7]);
     assert_eq!(
@@ -90,10 +90,16 @@ fn every_part_of_a_study_may_be_missing() {
     let empty = study("").unwrap();
     assert_eq!(empty.name, "demo");
     assert_eq!(empty.seeds, [0, 1, 2, 3]);
-    assert_eq!(empty.sampling, pentimento::study::Sampling::default());
+    assert_eq!(empty.sampling, pentimento::study::SamplingChoice::default());
     assert!(empty.model.is_none() && empty.gallery.is_none());
     assert_eq!(study("[sampling]\nseeds = [4, 9]").unwrap().seeds, [4, 9]);
     assert_eq!(study("[sampling]\nseeds = 5").unwrap().seeds, [5]);
+    let chosen = study("[sampling]\nscheduler = \"euler-a\"\nrng = \"torch-cuda\"").unwrap();
+    let sampling = chosen.outline(Vec::new(), Vec::new()).sampling;
+    assert_eq!(
+        (sampling.scheduler.name(), sampling.rng.name()),
+        ("euler-a", "torch-cuda")
+    );
 }
 
 #[test]
@@ -117,7 +123,10 @@ fn mistakes_are_told_with_line_and_column() {
     wrong("[sampling]\nguidance = nan", &["guidance", "number"]);
     wrong("[sampling]\nseeds = \"0..x\"", &["line 2", "“x”"]);
     wrong("[sampling]\nseeds = \"0..99999999999\"", &["more than"]);
-    wrong("[sampling]\nscheduler = \"euler\"", &["euler", "known: ddim"]);
+    wrong(
+        "[sampling]\nscheduler = \"heun\"",
+        &["heun", "known: ddim", "euler-a"],
+    );
     wrong("[sampling]\nrng = \"dice\"", &["dice"]);
     wrong("[thresholds]\narithmetic = \"new\"", &["new", "corrected"]);
     wrong("[thresholds]\nforeground = 1.5", &["line 2", "between 0 and 1"]);
@@ -133,7 +142,7 @@ fn mistakes_are_told_with_line_and_column() {
 #[test]
 fn unknown_keys_are_told_and_have_no_effect() {
     let found = study("nmae = \"x\"\n[sampling]\nsteps = 9\nguidence = 3\n[extra]\na = 1").unwrap();
-    assert_eq!(found.sampling.steps, 9);
+    assert_eq!(found.sampling.steps, Some(9));
     let told = found.notices[0].to_string();
     for want in [
         "line 1, column 1: “nmae”",

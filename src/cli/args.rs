@@ -1,6 +1,6 @@
 //! What can be written on the command line.
 
-use crate::study::{Arithmetic, SchedulerKind, parse_seeds};
+use crate::study::{Arithmetic, RngKind, SchedulerKind, parse_seeds};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -77,9 +77,13 @@ pub struct GenerateArgs {
     /// Side of the picture in pixels; the checkpoint's own size when not given
     #[arg(long)]
     pub size: Option<u32>,
-    /// Denoising schedule
-    #[arg(long, default_value_t = SchedulerKind::Ddim)]
-    pub scheduler: SchedulerKind,
+    /// Denoising schedule: ddim, pndm, dpm++, euler or euler-a; the checkpoint's own when not given
+    #[arg(long)]
+    pub scheduler: Option<SchedulerKind>,
+    /// Generator of the noise: torch-cpu, or torch-cuda for what a picture drawn on an NVIDIA GPU began
+    /// with (computed without one)
+    #[arg(long, default_value_t = RngKind::TorchCpu)]
+    pub rng: RngKind,
     /// What the picture should not show
     #[arg(long, default_value = "")]
     pub negative: String,
@@ -149,6 +153,12 @@ pub struct ScanArgs {
     /// Other seeds than the study's
     #[arg(long, value_parser = seeds)]
     pub seeds: Option<Seeds>,
+    /// Another denoising schedule than the study's: ddim, pndm, dpm++, euler or euler-a
+    #[arg(long)]
+    pub scheduler: Option<SchedulerKind>,
+    /// Another generator of the noise than the study's: torch-cpu or torch-cuda
+    #[arg(long)]
+    pub rng: Option<RngKind>,
     /// Run folder; a run with the same parameters is resumed
     #[arg(long)]
     pub out: PathBuf,

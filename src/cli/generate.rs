@@ -9,7 +9,7 @@ use crate::{
     engine::{Eta, compute_pool},
     gallery::folder_hash,
     store::{RunParameters, write_picture},
-    study::{GenerationKey, Problem, RngKind, Sampling},
+    study::{GenerationKey, Problem, Sampling, SamplingChoice},
 };
 use candle_core::{Device, Tensor};
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
@@ -18,7 +18,7 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     let checkpoint = Checkpoint::open(&args.model)
         .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
-    let sampling = sampling(args, &checkpoint);
+    let sampling = sampling(args, &checkpoint)?;
     sampling
         .validate()
         .map_err(|reason| super::failed("These settings cannot be used", &reason))?;
@@ -83,17 +83,29 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     Ok(())
 }
 
-fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Sampling {
-    let (width, height) = args.size.map_or_else(|| checkpoint.default_size(), |s| (s, s));
-    Sampling {
-        steps: args.steps,
-        guidance: args.guidance,
-        width,
-        height,
-        scheduler: args.scheduler,
-        negative: args.negative.clone(),
-        rng: RngKind::TorchCpu,
+/// What was asked for, and what the checkpoint suggests for the rest.
+fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Sampling, Problem> {
+    if args.scheduler.is_none() && checkpoint.schedule.own().is_none() {
+        return Err(Problem::new(
+            "The checkpoint's own scheduler is not offered",
+            "Name one with --scheduler: ddim, pndm, dpm++, euler or euler-a.",
+        )
+        .at(&args.model)
+        .detail(format!(
+            "scheduler/scheduler_config.json: _class_name is {}",
+            checkpoint.schedule.class
+        )));
     }
+    let choice = SamplingChoice {
+        steps: Some(args.steps),
+        guidance: Some(args.guidance),
+        width: args.size,
+        height: args.size,
+        scheduler: args.scheduler,
+        negative: Some(args.negative.clone()),
+        rng: Some(args.rng),
+    };
+    Ok(choice.over(&checkpoint.default_sampling()))
 }
 
 /// The initial noises to draw from, each with the number of its first picture.

@@ -8,7 +8,7 @@ use crate::{
     engine::{self, EngineHandle, EngineOptions, Event, GenerateJob, Job, JobId},
     memorization::{Tally, tally_by_group},
     store::read_prompts,
-    study::{Generation, GenerationKey, Problem, StudyOutline, Verdict},
+    study::{Generation, GenerationKey, Problem, SamplingChoice, StudyOutline, Verdict},
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -59,7 +59,12 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
     let job = GenerateJob {
         prompts: prompts.clone(),
         seeds,
-        sampling: outline.sampling.clone(),
+        sampling: SamplingChoice {
+            scheduler: args.scheduler,
+            rng: args.rng,
+            ..SamplingChoice::default()
+        }
+        .over(&outline.sampling),
         redraw: false,
     };
     let (generate, _) = handle.submit(Job::Generate(job));

@@ -5,6 +5,7 @@ use super::{
     config::{Keys, read_json},
     weights::WeightFile,
 };
+use crate::study::{Sampling, SchedulerKind};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeSet,
@@ -83,6 +84,19 @@ impl Checkpoint {
         let factor = self.vae.factor();
         let (height, width) = self.unet.sample_size;
         ((width * factor) as u32, (height * factor) as u32)
+    }
+
+    /// Sampling that the checkpoint suggests: its size and its own scheduler (DDIM when this program does not have it).
+    /// No file of a checkpoint says steps or guidance.
+    pub fn default_sampling(&self) -> Sampling {
+        let (width, height) = self.default_size();
+        let scheduler = self.schedule.own().unwrap_or(SchedulerKind::Ddim);
+        Sampling {
+            width,
+            height,
+            scheduler,
+            ..Sampling::default()
+        }
     }
 
     /// SHA-256 over names and contents of all weight files, as hex. Reads every byte.

@@ -10,7 +10,7 @@ use crate::{
     gallery,
     segmentation::Segmenter,
     store::{self, Recognised, StudyFile},
-    study::{Problem, Sampling, StudyOutline},
+    study::{Problem, Sampling, SamplingChoice, StudyOutline},
 };
 use std::{path::Path, sync::Arc};
 
@@ -18,11 +18,11 @@ impl Session {
     /// Opens a path of any kind; see [`super::Job::Open`].
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
-        let mut outline = match store::recognise(path)? {
+        let (mut outline, choice) = match store::recognise(path)? {
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
-            part => self.with_part(part, &mut notices)?,
+            part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
         };
-        let checkpoint = self.check_model(&mut outline, path, &mut notices)?;
+        let checkpoint = self.check_model(&mut outline, &choice, path, &mut notices)?;
         if outline.segmenter.is_none() {
             outline.segmenter = self.options.default_segmenter.clone();
         }
@@ -104,22 +104,25 @@ impl Session {
     fn check_model(
         &self,
         outline: &mut StudyOutline,
+        choice: &SamplingChoice,
         asked: &Path,
         notices: &mut Vec<Problem>,
     ) -> Result<Option<Checkpoint>, Problem> {
+        outline.suggested = None;
         let Some(root) = outline.model.clone() else {
             return Ok(None);
         };
         match Checkpoint::open(&root) {
             Ok(checkpoint) => {
-                if outline.root.is_none() && self.outline.model.as_ref() != Some(&root) {
-                    let (width, height) = checkpoint.default_size();
-                    outline.sampling = Sampling {
-                        width,
-                        height,
-                        ..Sampling::default()
-                    };
+                let suggested = checkpoint.default_sampling();
+                // A loose study keeps what was set while its checkpoint stays.
+                if outline.root.is_some() || self.outline.model.as_ref() != Some(&root) {
+                    outline.sampling = choice.over(&suggested);
+                    if choice.scheduler.is_none() && checkpoint.schedule.own().is_none() {
+                        notices.push(foreign_scheduler(&root, &checkpoint, &suggested));
+                    }
                 }
+                outline.suggested = Some(suggested);
                 Ok(Some(checkpoint))
             }
             Err(error) if root == asked => Err(checkpoint_problem(&root, &error)),
@@ -185,8 +188,22 @@ impl Session {
     }
 }
 
+/// The checkpoint's own scheduler is none of ours: what is drawn instead must be said.
+fn foreign_scheduler(root: &Path, checkpoint: &Checkpoint, used: &Sampling) -> Problem {
+    Problem::new(
+        "The checkpoint's own scheduler is not offered",
+        "Choose one in the run settings, or name it in study.toml.",
+    )
+    .at(root)
+    .detail(format!(
+        "scheduler/scheduler_config.json: _class_name is {}; pictures are drawn with {}",
+        checkpoint.schedule.class,
+        used.scheduler.title()
+    ))
+}
+
 /// Reads `study.toml` and everything it names; a part that cannot be read is told, the rest opens.
-fn read_study(folder: &Path, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
+fn read_study(folder: &Path, notices: &mut Vec<Problem>) -> Result<(StudyOutline, SamplingChoice), Problem> {
     let file = StudyFile::read(folder)?;
     notices.extend(file.notices.iter().cloned());
     let mut images = Vec::new();
@@ -209,5 +226,5 @@ fn read_study(folder: &Path, notices: &mut Vec<Problem>) -> Result<StudyOutline,
             Err(problem) => notices.push(problem),
         }
     }
-    Ok(file.outline(images, prompts))
+    Ok((file.outline(images, prompts), file.sampling))
 }

@@ -183,7 +183,7 @@ impl RunParameters {
             format!("“{}”", a.negative),
             format!("“{}”", b.negative),
         );
-        compare("rng", format!("{:?}", a.rng), format!("{:?}", b.rng));
+        compare("rng", a.rng.to_string(), b.rng.to_string());
         compare(
             "arithmetic",
             self.arithmetic.to_string(),

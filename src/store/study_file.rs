@@ -2,7 +2,10 @@
 
 use super::toml_keys::{Keys, Source};
 use crate::{
-    study::{Arithmetic, GalleryImage, Problem, Prompt, Sampling, StudyOutline, Thresholds, parse_seeds},
+    study::{
+        Arithmetic, GalleryImage, Problem, Prompt, Sampling, SamplingChoice, StudyOutline, Thresholds,
+        parse_seeds,
+    },
     tables,
 };
 use std::{
@@ -41,8 +44,8 @@ pub struct StudyFile {
     pub segmenter: Option<PathBuf>,
     /// Prompt list.
     pub prompts: Option<PathBuf>,
-    /// How pictures are drawn.
-    pub sampling: Sampling,
+    /// How pictures are drawn, as far as the file says.
+    pub sampling: SamplingChoice,
     /// Seeds for each prompt; 0 to 3 if the file names none.
     pub seeds: Vec<u64>,
     /// Thresholds to start with.
@@ -153,7 +156,8 @@ impl StudyFile {
         })
     }
 
-    /// The study's outline, with the parts that were read from the places it names.
+    /// The study's outline, with the parts that were read from the places it names. What the file does not say of
+    /// sampling is the program's default; a checkpoint may know better.
     pub fn outline(&self, gallery: Vec<GalleryImage>, prompts: Vec<Prompt>) -> StudyOutline {
         StudyOutline {
             name: self.name.clone(),
@@ -163,7 +167,8 @@ impl StudyFile {
             gallery_root: self.gallery.clone(),
             segmenter: self.segmenter.clone(),
             prompts,
-            sampling: self.sampling.clone(),
+            sampling: self.sampling.over(&Sampling::default()),
+            suggested: None,
             seeds: self.seeds.clone(),
             thresholds: self.thresholds,
             arithmetic: self.arithmetic,
@@ -208,38 +213,31 @@ fn seeds(keys: &mut Keys<'_>) -> Result<Vec<u64>, Problem> {
 }
 
 /// Each value is checked as it is read, so that a complaint names its own line.
-fn read_sampling(keys: &mut Keys<'_>) -> Result<Sampling, Problem> {
-    let mut sampling = Sampling::default();
-    let checked = |keys: &Keys<'_>, sampling: &Sampling, span: &Range<usize>| {
+fn read_sampling(keys: &mut Keys<'_>) -> Result<SamplingChoice, Problem> {
+    let mut choice = SamplingChoice::default();
+    let checked = |keys: &Keys<'_>, choice: &SamplingChoice, span: &Range<usize>| {
+        let sampling = choice.over(&Sampling::default());
         sampling.validate().map_err(|reason| keys.refuse(span, &reason))
     };
     for key in ["steps", "width", "height"] {
         if let Some((value, span)) = keys.whole(key)? {
             let target = match key {
-                "steps" => &mut sampling.steps,
-                "width" => &mut sampling.width,
-                _ => &mut sampling.height,
+                "steps" => &mut choice.steps,
+                "width" => &mut choice.width,
+                _ => &mut choice.height,
             };
-            *target = u32::try_from(value).unwrap_or(u32::MAX);
-            checked(keys, &sampling, &span)?;
+            *target = Some(u32::try_from(value).unwrap_or(u32::MAX));
+            checked(keys, &choice, &span)?;
         }
     }
     if let Some((value, span)) = keys.number("guidance")? {
-        sampling.guidance = value;
-        checked(keys, &sampling, &span)?;
+        choice.guidance = Some(value);
+        checked(keys, &choice, &span)?;
     }
-    if let Some(scheduler) = named(keys, "scheduler")? {
-        sampling.scheduler = scheduler;
-    }
-    if let Some((negative, _)) = keys.text("negative")? {
-        sampling.negative = negative;
-    }
-    if let Some((rng, span)) = keys.text("rng")?
-        && rng != "torch-cpu"
-    {
-        return Err(keys.refuse(&span, &format!("unknown rng “{rng}”; known: torch-cpu")));
-    }
-    Ok(sampling)
+    choice.scheduler = named(keys, "scheduler")?;
+    choice.negative = keys.text("negative")?.map(|(negative, _)| negative);
+    choice.rng = named(keys, "rng")?;
+    Ok(choice)
 }
 
 fn read_thresholds(keys: &mut Keys<'_>) -> Result<Thresholds, Problem> {

@@ -88,6 +88,8 @@ pub struct StudyOutline {
     pub prompts: Vec<Prompt>,
     /// How pictures are drawn.
     pub sampling: Sampling,
+    /// How the open checkpoint itself would be drawn with; `None` without one.
+    pub suggested: Option<Sampling>,
     /// Seeds drawn for each prompt by default.
     pub seeds: Vec<u64>,
     /// Thresholds to start with.
