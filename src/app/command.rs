@@ -163,7 +163,7 @@ impl Command {
             ),
             Self::RunAll => ("Run all prompts", "Draw every prompt of the study"),
             Self::Stop => ("Stop", "Stop running and waiting jobs; what is finished stays"),
-            Self::RunSettings => ("Run settings", "Seeds, steps, guidance, size"),
+            Self::RunSettings => ("Run settings", "Seeds, steps, guidance, size, scheduler"),
             Self::NextPrompt => ("Next prompt", "Look at the next prompt of the list"),
             Self::PreviousPrompt => ("Previous prompt", "Look at the previous prompt of the list"),
             Self::SelectAllPrompts => (

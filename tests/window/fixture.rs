@@ -7,7 +7,7 @@ use pentimento::{
     engine::{EngineHandle, EngineSide, Event, PairView, StepPreview, Ticket, ViewRequest},
     study::{
         Cluster, ClusterKind, GalleryImage, Generation, GenerationKey, Match, Prompt, RegionScores, Sampling,
-        StudyOutline, Thresholds,
+        SchedulerKind, StudyOutline, Thresholds,
     },
 };
 use std::sync::Arc;
@@ -104,6 +104,12 @@ pub fn outline() -> StudyOutline {
             height: SIDE,
             ..Sampling::default()
         },
+        suggested: Some(Sampling {
+            width: SIDE,
+            height: SIDE,
+            scheduler: SchedulerKind::Pndm,
+            ..Sampling::default()
+        }),
         seeds: vec![0, 1, 2, 3],
         thresholds: Thresholds::default(),
         ..StudyOutline::default()

@@ -5,7 +5,7 @@ use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use pentimento::{
     engine::{Event, Job, JobKind, Progress},
-    study::{GenerationKey, Problem},
+    study::{GenerationKey, Problem, RngKind, SchedulerKind},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -220,4 +220,42 @@ fn a_failure_becomes_a_card_that_can_be_dismissed() {
     fed.harness.get_by_label("Dismiss: The disk is full").click();
     fed.settle();
     assert!(fed.harness.query_by_label("The disk is full").is_none());
+}
+
+#[test]
+fn scheduler_and_generator_are_chosen_in_the_run_settings() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    fed.harness.get_by_label_contains("0.08 s a step so far");
+    fed.harness
+        .get_by_role_and_label(Role::ComboBox, "Scheduler")
+        .click();
+    fed.settle();
+    fed.harness.get_by_label("PNDM (the checkpoint's own)");
+    fed.harness.get_by_label("Euler ancestral").click();
+    fed.settle();
+    let sampling = |fed: &Fed| fed.harness.state().state().sampling.clone();
+    assert_eq!(sampling(&fed).scheduler, SchedulerKind::EulerAncestral);
+    // The sheet is still open; the next choice is made by keys alone.
+    fed.harness.get_by_role_and_label(Role::ComboBox, "Noise").focus();
+    fed.harness.run();
+    fed.harness.key_press(egui::Key::Space);
+    fed.settle();
+    fed.harness.get_by_label("as torch on a GPU").focus();
+    fed.harness.run();
+    fed.harness.key_press(egui::Key::Space);
+    fed.settle();
+    assert_eq!(sampling(&fed).rng, RngKind::TorchCuda);
+    fed.harness.get_by_label("As the checkpoint suggests").click();
+    fed.settle();
+    assert_eq!(sampling(&fed).scheduler, SchedulerKind::Pndm);
+    assert_eq!(sampling(&fed).rng, RngKind::TorchCpu);
+    fed.harness.get_by_label("Run").click();
+    fed.settle();
+    let Job::Generate(job) = &fed.started[0].job else {
+        panic!()
+    };
+    assert_eq!(job.sampling.scheduler, SchedulerKind::Pndm);
 }

@@ -1,10 +1,12 @@
-//! What the next run draws: seeds, steps, guidance, size. A small sheet under its button.
+//! What the next run draws: seeds, steps, guidance, size, scheduler, generator. A small sheet under its button.
 
 use crate::{
     app::{action::Action, context::Cx, controls, theme::UNIT},
-    study::{Sampling, parse_seeds},
+    study::{RngKind, Sampling, SchedulerKind, parse_seeds},
 };
-use egui::{Button, DragValue, Popup, PopupCloseBehavior, RichText, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{
+    Button, ComboBox, DragValue, Popup, PopupCloseBehavior, RichText, TextEdit, Ui, WidgetInfo, vec2,
+};
 
 /// The button, with the settings in a few words, and the sheet it opens.
 pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -29,23 +31,31 @@ pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
     if response.clicked() {
         open = !open;
     }
+    // A click into a list that hangs out of the sheet is not one beside it.
+    let close = if Popup::is_any_open(ui.ctx()) {
+        PopupCloseBehavior::IgnoreClicks
+    } else {
+        PopupCloseBehavior::CloseOnClickOutside
+    };
     Popup::from_response(&response)
         .id(ui.scope_id().with("run settings"))
         .open_bool(&mut open)
-        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .close_behavior(close)
         .accessible_name("Run settings")
         .gap(UNIT)
         .show(|ui| sheet(ui, cx));
     if open != cx.state.open.run_settings {
         cx.ask(Action::ShowRunSettings(open));
     }
-    response.on_hover_text("Seeds, steps, guidance and size of the next run (Ctrl ,)");
+    response.on_hover_text("Seeds, steps, guidance, size and scheduler of the next run (Ctrl ,)");
 }
 
 fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
     ui.set_width(260.0);
     let mut seeds = cx.state.seeds.clone();
     let mut sampling = cx.state.sampling.clone();
+    let outline = cx.state.study.outline().cloned();
+    let suggested = outline.as_ref().and_then(|o| o.suggested.as_ref());
     egui::Grid::new("run settings")
         .num_columns(2)
         .spacing(vec2(4.0, 2.0) * UNIT)
@@ -85,18 +95,39 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
                 .hint_text("what it should not show");
             ui.add(field).labelled_by(name.id);
             ui.end_row();
+            let own = suggested.map(|s| s.scheduler);
+            let scheduler_words = |kind: SchedulerKind| match own {
+                Some(own) if own == kind => format!("{} (the checkpoint's own)", kind.title()),
+                _ => kind.title().to_owned(),
+            };
+            choice(
+                ui,
+                "Scheduler",
+                &mut sampling.scheduler,
+                &SchedulerKind::ALL,
+                scheduler_words,
+            );
+            choice(ui, "Noise", &mut sampling.rng, &RngKind::ALL, rng_words);
         });
     let theme = cx.theme;
     let trouble = parse_seeds(&seeds).err().or_else(|| sampling.validate().err());
     match trouble {
         Some(trouble) => ui.label(RichText::new(trouble).small().color(theme.danger)),
         None => {
-            let scheduler = sampling.scheduler.name().to_uppercase();
-            let note = format!("{scheduler} · noise as torch draws it on the CPU");
+            let note = circumstances(cx);
             ui.label(RichText::new(note).small().color(theme.faint))
         }
     };
-    if let Some(outline) = cx.state.study.outline()
+    if let Some(suggested) = suggested {
+        let defaults = Sampling {
+            negative: sampling.negative.clone(),
+            ..suggested.clone()
+        };
+        if defaults != sampling && ui.button("As the checkpoint suggests").clicked() {
+            sampling = defaults;
+        }
+    }
+    if let Some(outline) = &outline
         && (outline.sampling != sampling || controls::seed_text(&outline.seeds) != seeds)
         && ui.button("As the study says").clicked()
     {
@@ -112,4 +143,55 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
         sampling.height = sampling.height / 8 * 8;
         cx.ask(Action::SetSampling(sampling));
     }
+}
+
+/// A row with one of several things to choose.
+fn choice<T: Copy + PartialEq>(
+    ui: &mut Ui,
+    name: &str,
+    value: &mut T,
+    all: &[T],
+    words: impl Fn(T) -> String,
+) {
+    let label = ui.label(name);
+    ComboBox::from_id_salt(name)
+        .width(150.0)
+        .selected_text(words(*value))
+        .show_ui(ui, |ui| {
+            for &one in all {
+                if ui.selectable_value(value, one, words(one)).clicked() {
+                    // By itself the list closes for the pointer only, not for keys.
+                    ui.close();
+                }
+            }
+        })
+        .response
+        .labelled_by(label.id);
+    ui.end_row();
+}
+
+fn rng_words(rng: RngKind) -> String {
+    match rng {
+        RngKind::TorchCpu => "as torch on the CPU",
+        RngKind::TorchCuda => "as torch on a GPU",
+    }
+    .to_owned()
+}
+
+/// What computes, and how long a step took in the pictures drawn so far.
+fn circumstances(cx: &Cx<'_>) -> String {
+    let mut parts: Vec<String> = Some(cx.state.device.clone()).into_iter().collect();
+    parts.retain(|device| !device.is_empty());
+    let drawn = cx.state.study.generations();
+    let timed = drawn.filter(|g| g.seconds > 0.0 && !g.noise_norm.is_empty());
+    let (seconds, steps) = timed.fold((0.0, 0), |(seconds, steps), g| {
+        (seconds + g.seconds, steps + g.noise_norm.len())
+    });
+    if steps > 0 {
+        parts.push(format!(
+            "{:.2} s a step so far, decoding included",
+            seconds / steps as f32
+        ));
+    }
+    parts.join(" · ")
 }
