@@ -2,7 +2,7 @@
 
 mod file;
 
-pub(super) use file::WeightFile;
+pub(super) use file::{TensorInfo, WeightFile};
 
 use super::CheckpointError;
 use candle_core::{DType, Device, Tensor};

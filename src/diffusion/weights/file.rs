@@ -101,6 +101,11 @@ impl WeightFile {
         })
     }
 
+    /// Where the data part begins, in bytes.
+    pub fn data_start(&self) -> u64 {
+        self.data_start
+    }
+
     /// Names and places of all tensors, in the order in which they lie in the file.
     pub fn entries(&self) -> Vec<(String, TensorInfo)> {
         let mut entries: Vec<_> = self.tensors.iter().map(|(n, i)| (n.clone(), i.clone())).collect();
