@@ -32,6 +32,7 @@ fn job(outline: &StudyOutline, prompts: usize, seeds: Vec<u64>) -> GenerateJob {
         prompts: outline.prompts[..prompts].to_vec(),
         seeds,
         sampling,
+        variant: None,
         redraw: false,
     }
 }

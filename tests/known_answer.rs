@@ -32,6 +32,7 @@ fn scan(choose: &dyn Fn(&Prompt) -> bool, seeds: Vec<u64>) -> BTreeMap<String, T
         prompts: prompts.clone(),
         seeds,
         sampling: outline.sampling.clone(),
+        variant: None,
         redraw: false,
     };
     let mut judged: Vec<Arc<Generation>> = Vec::new();
