@@ -46,6 +46,9 @@ impl Source<'_> {
     }
 }
 
+/// A value and where it stands.
+pub(super) type Placed<T> = (T, Range<usize>);
+
 /// A table whose keys are taken out one by one; what is left at the end is unknown.
 pub(super) struct Keys<'a> {
     source: Source<'a>,
@@ -153,7 +156,7 @@ impl<'a> Keys<'a> {
     }
 
     /// All keys of a table of texts, with the places of their values.
-    pub(super) fn all_texts(mut self) -> Result<BTreeMap<String, (String, Range<usize>)>, Problem> {
+    pub(super) fn all_texts(mut self) -> Result<BTreeMap<String, Placed<String>>, Problem> {
         let keys: Vec<String> = self.table.keys().map(|key| key.get_ref().to_string()).collect();
         let mut texts = BTreeMap::new();
         for key in keys {
@@ -175,7 +178,7 @@ impl<'a> Keys<'a> {
     }
 
     /// A list of whole numbers of at least 0.
-    pub(super) fn wholes(&mut self, key: &str) -> Result<Option<(Vec<u64>, Range<usize>)>, Problem> {
+    pub(super) fn wholes(&mut self, key: &str) -> Result<Option<Placed<Vec<u64>>>, Problem> {
         let Some(value) = self.table.remove(key) else {
             return Ok(None);
         };
