@@ -158,6 +158,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let context = pipeline.encode_prompts(&["", request.prompt.as_str()])?;
     let input = noise.narrow(0, 0, 1)?.repeat((2, 1, 1, 1))?;
     let repeat = setting("PENTIMENTO_REPEAT", 10);
+    pool.install(|| variants(&pipeline, repeat))
+        .map_err(|e| e.to_string())?;
     let best = |name: &str, f: &dyn Fn() -> Result<(), Box<dyn Error + Send + Sync>>| {
         let mut least = f64::INFINITY;
         for _ in 0..repeat {
@@ -175,8 +177,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     });
     pool.install(|| probes(&pipeline, &input, &context, repeat))?;
-    pool.install(|| variants(&pipeline, repeat))
-        .map_err(|e| e.to_string())?;
     best("vae decode", &|| {
         pool.install(|| pipeline.decode(&noise.narrow(0, 0, 1)?))?;
         Ok(())
