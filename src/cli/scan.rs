@@ -6,9 +6,8 @@ use super::{
 };
 use crate::{
     engine::{self, EngineHandle, EngineOptions, Event, GenerateJob, Job, JobId},
-    memorization::{Tally, tally_by_group},
     store::read_prompts,
-    study::{Generation, GenerationKey, Problem, StudyOutline, Verdict},
+    study::{Generation, GenerationKey, Problem, StudyOutline, Tally, Verdict, tally_by_group},
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

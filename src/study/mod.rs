@@ -8,6 +8,7 @@ mod problem;
 mod prompt;
 mod sampling;
 mod scores;
+mod tally;
 mod verdict;
 
 pub use cluster::{Cluster, ClusterKind, Link};
@@ -17,4 +18,5 @@ pub use problem::Problem;
 pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SchedulerKind};
 pub use scores::RegionScores;
+pub use tally::{Tally, tally, tally_by_group};
 pub use verdict::{Thresholds, Verdict};
