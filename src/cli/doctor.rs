@@ -124,7 +124,11 @@ fn device(choice: DeviceChoice) -> Finding {
     let value = engine::device_words(choice);
     match choice.open() {
         Ok(_) => finding("device", value, ""),
-        Err(problem) => finding("device", value, format!("{}. {}", problem.headline, problem.advice)),
+        Err(problem) => finding(
+            "device",
+            value,
+            format!("{}. {}", problem.headline, problem.advice),
+        ),
     }
 }
 
@@ -142,7 +146,11 @@ fn model(path: &Path) -> Result<Vec<Finding>, Problem> {
         ""
     };
     Ok(vec![
-        finding("model", checkpoint.summary(), checkpoint.notes.join("\n              ")),
+        finding(
+            "model",
+            checkpoint.summary(),
+            checkpoint.notes.join("\n              "),
+        ),
         finding("model memory", format!("{estimate}"), note),
     ])
 }

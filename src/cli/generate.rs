@@ -18,7 +18,10 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     let checkpoint = Checkpoint::open(&args.model)
         .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
     if !common.quiet {
-        checkpoint.notes.iter().for_each(|note| eprintln!("pentimento: {note}"));
+        checkpoint
+            .notes
+            .iter()
+            .for_each(|note| eprintln!("pentimento: {note}"));
     }
     let sampling = sampling(args, &checkpoint);
     sampling

@@ -258,9 +258,14 @@ impl Linear {
         }
         let bias = self.bias.as_ref();
         let parts = [x, bias.unwrap_or(x)];
-        on_weight(parts, &self.weight, &[n, h * w, self.outputs], |[x, b], weight| {
-            ops::linear_from_planes(x, h * w, self.matrix(weight), bias.map(|_| b), compute.parallel)
-        })
+        on_weight(
+            parts,
+            &self.weight,
+            &[n, h * w, self.outputs],
+            |[x, b], weight| {
+                ops::linear_from_planes(x, h * w, self.matrix(weight), bias.map(|_| b), compute.parallel)
+            },
+        )
     }
 
     /// Tokens `[n, h·w, inputs]` to planes, plus `residual[n, outputs, h, w]`.

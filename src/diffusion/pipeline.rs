@@ -22,8 +22,8 @@ pub struct LoadOptions {
     pub storage: WeightStorage,
 }
 
-/// How half-precision weights (f16, bf16) are held in memory for f32 arithmetic on the CPU. Pictures are the same to the
-/// last bit, since every half-precision number is an f32.
+/// How half-precision weights (f16, bf16) are held in memory for f32 arithmetic on the CPU. Widening is exact,
+/// since every half-precision number is an f32; results of large layers may differ by rounding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightStorage {
     /// As stored for UNets of more than 64 M values, widened for smaller ones.
@@ -103,8 +103,15 @@ impl Pipeline {
             dtype: *dtype,
             as_stored: device.is_cpu() && *dtype == DType::F32 && storage.as_stored(checkpoint.parameters[0]),
         };
-        let load = |part| WeightMap::load(&open_all(checkpoint.files(part))?, holding, &checkpoint.place(part));
-        let tokenizer = ClipTokenizer::with_padding(&checkpoint.tokenizer, &checkpoint.text, checkpoint.padding())?;
+        let load = |part| {
+            WeightMap::load(
+                &open_all(checkpoint.files(part))?,
+                holding,
+                &checkpoint.place(part),
+            )
+        };
+        let tokenizer =
+            ClipTokenizer::with_padding(&checkpoint.tokenizer, &checkpoint.text, checkpoint.padding())?;
         let text = TextEncoder::new(&checkpoint.text, &load(Part::Text)?)?;
         let vae = VaeDecoder::new(&checkpoint.vae, &load(Part::Vae)?)?;
         let unet_weights = load(Part::UNet)?;

@@ -130,7 +130,10 @@ mod tests {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
         for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
-            assert!(text.parse::<DeviceChoice>().unwrap_err().contains("cuda:N"), "{text}");
+            assert!(
+                text.parse::<DeviceChoice>().unwrap_err().contains("cuda:N"),
+                "{text}"
+            );
         }
     }
 
@@ -140,7 +143,10 @@ mod tests {
         if !cfg!(any(feature = "cuda", feature = "metal")) {
             assert!(matches!(DeviceChoice::Auto.open(), Ok(Device::Cpu)));
             let problem = DeviceChoice::Cuda(1).open().unwrap_err().to_string();
-            assert!(problem.contains("cuda:1") && problem.contains("--features cuda"), "{problem}");
+            assert!(
+                problem.contains("cuda:1") && problem.contains("--features cuda"),
+                "{problem}"
+            );
             assert!(device_words(DeviceChoice::Metal).contains("metal"));
         }
     }

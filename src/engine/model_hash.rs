@@ -19,9 +19,17 @@ pub fn model_hash(checkpoint: &Checkpoint) -> io::Result<String> {
     }
     let beside = root.parent().unwrap_or(Path::new(""));
     let mut digest = Sha256::new();
-    digest.update(format!("{}\n{}\n", content_hash(root)?, folder_hash(&checkpoint.tokenizer)?));
+    digest.update(format!(
+        "{}\n{}\n",
+        content_hash(root)?,
+        folder_hash(&checkpoint.tokenizer)?
+    ));
     for file in &checkpoint.settings_files {
-        let name = file.strip_prefix(beside).unwrap_or(file).to_string_lossy().replace('\\', "/");
+        let name = file
+            .strip_prefix(beside)
+            .unwrap_or(file)
+            .to_string_lossy()
+            .replace('\\', "/");
         digest.update(format!("{name}\0{}\n", content_hash(file)?));
     }
     Ok(digest.finalize().iter().fold(String::new(), |mut hex, byte| {

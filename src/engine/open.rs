@@ -70,7 +70,11 @@ impl Session {
             Recognised::Study(_) => {}
             Recognised::Checkpoint(path) => {
                 // A single file is named without its ending.
-                let name = if path.is_file() { path.file_stem() } else { path.file_name() };
+                let name = if path.is_file() {
+                    path.file_stem()
+                } else {
+                    path.file_name()
+                };
                 outline.name = name.unwrap_or_default().to_string_lossy().into_owned();
                 outline.model = Some(path);
             }
@@ -152,11 +156,7 @@ impl Session {
     /// Hashes the parts, for the run's parameters. A file that cannot be hashed is told; runs are then
     /// named without it.
     fn take_hashes(&mut self) {
-        let model = self
-            .checkpoint
-            .as_ref()
-            .map(model_hash)
-            .transpose();
+        let model = self.checkpoint.as_ref().map(model_hash).transpose();
         let hashed = |result: std::io::Result<Option<String>>| result.map(Option::unwrap_or_default);
         match hashed(model) {
             Ok(hash) => self.hashes.model = hash,
@@ -196,7 +196,12 @@ fn assumptions(checkpoint: &Checkpoint) -> Option<Problem> {
         "Check that the assumptions below fit. A folder in diffusers layout says everything itself.",
     );
     let problem = problem.at(&checkpoint.root);
-    Some(checkpoint.notes.iter().fold(problem, |p, note| p.detail(note.clone())))
+    Some(
+        checkpoint
+            .notes
+            .iter()
+            .fold(problem, |p, note| p.detail(note.clone())),
+    )
 }
 
 /// Reads `study.toml` and everything it names; a part that cannot be read is told, the rest opens.

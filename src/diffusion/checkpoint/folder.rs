@@ -91,6 +91,8 @@ impl<'a> Gaps<'a> {
         let mut names: Vec<String> = match folder.read_dir() {
             Ok(entries) => entries
                 .flatten()
+                // Links that lead nowhere and pipes are no weights.
+                .filter(|e| e.path().is_file())
                 .filter_map(|e| e.file_name().into_string().ok())
                 .take(10_000)
                 .collect(),
@@ -103,9 +105,9 @@ impl<'a> Gaps<'a> {
         }
         // The exponential averages are what to draw with, so `non_ema` is the last choice.
         names.sort_by_key(|n| n.contains("non_ema"));
-        let index = names.iter().find(|n| {
-            n.starts_with(stem) && n.contains(".safetensors.index.") && n.ends_with(".json")
-        });
+        let index = names
+            .iter()
+            .find(|n| n.starts_with(stem) && n.contains(".safetensors.index.") && n.ends_with(".json"));
         if let Some(index) = index {
             return self.shards(part, &folder.join(index));
         }

@@ -103,7 +103,10 @@ impl Checkpoint {
         let mut weights: Vec<_> = weights.into_iter().filter(|(_, bytes)| *bytes > 0).collect();
         weights.sort_by_key(|&(_, bytes)| std::cmp::Reverse(bytes));
         let factor = self.vae.factor() as u64;
-        let latents = (u64::from(height).div_ceil(factor), u64::from(width).div_ceil(factor));
+        let latents = (
+            u64::from(height).div_ceil(factor),
+            u64::from(width).div_ceil(factor),
+        );
         MemoryEstimate {
             weights,
             denoising: self.denoising_bytes(latents, 2 * batch.max(1) as u64),
@@ -132,7 +135,11 @@ impl Checkpoint {
             // The stream, its normalised copy, the gated feed-forward's 8 + 4 widths.
             let transformer = pixels.saturating_mul(channels * (3 + 12));
             let attention = config.down_attention[level] || config.up_attention[levels - 1 - level];
-            largest = largest.max(if attention { resnet.max(transformer) } else { resnet });
+            largest = largest.max(if attention {
+                resnet.max(transformer)
+            } else {
+                resnet
+            });
             height = height.div_ceil(2);
             width = width.div_ceil(2);
         }

@@ -10,7 +10,10 @@ use std::path::Path;
 /// Pickle files; files that hold something else or not everything; a missing tokenizer.
 pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    if ["ckpt", "bin", "pt", "pth"].iter().any(|e| ending.eq_ignore_ascii_case(e)) {
+    if ["ckpt", "bin", "pt", "pth"]
+        .iter()
+        .any(|e| ending.eq_ignore_ascii_case(e))
+    {
         return Err(CheckpointError::PickleFile {
             path: path.to_owned(),
         });

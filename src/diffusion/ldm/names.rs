@@ -33,7 +33,9 @@ impl Names {
             Part::Text => {
                 if let Some(layers) = self.open_clip_layers {
                     let rest = name.strip_prefix(OPEN_CLIP);
-                    rest.map_or(Placement::Skip, |rest| open_clip(rest, layers).unwrap_or_else(|| kept(None)))
+                    rest.map_or(Placement::Skip, |rest| {
+                        open_clip(rest, layers).unwrap_or_else(|| kept(None))
+                    })
                 } else {
                     let rest = name.strip_prefix(CLIP).and_then(text_encoder::canonical);
                     rest.map_or(Placement::Skip, Placement::Whole)
@@ -82,7 +84,9 @@ impl Names {
                 let (slot, rest) = number(rest)?;
                 let (level, layer) = (index / (self.layers + 1), index % (self.layers + 1));
                 let level = format!("up_blocks.{level}");
-                if slot > 0 && let Some(rest) = rest.strip_prefix("conv.") {
+                if slot > 0
+                    && let Some(rest) = rest.strip_prefix("conv.")
+                {
                     // After the attention, or in its place.
                     return Some(format!("{level}.upsamplers.0.conv.{rest}"));
                 }

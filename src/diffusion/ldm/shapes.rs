@@ -58,7 +58,10 @@ pub fn infer(path: &Path, tensors: &Tensors) -> Result<Inferred, CheckpointError
         notes.push(format!("further settings come from {}", yaml.display()));
     }
     if tensors.keys().any(|name| name.starts_with("model_ema.")) {
-        notes.push("it also holds averaged (EMA) weights of the UNet; the plain ones are used, as diffusers does".into());
+        notes.push(
+            "it also holds averaged (EMA) weights of the UNet; the plain ones are used, as diffusers does"
+                .into(),
+        );
     }
     let mut settings_files: Vec<PathBuf> = file.settings.path.iter().cloned().collect();
     let beside = |part: &str| -> Option<PathBuf> {
@@ -87,7 +90,10 @@ pub fn infer(path: &Path, tensors: &Tensors) -> Result<Inferred, CheckpointError
         Some(found) => TextConfig::read(&found)?,
         None => TextConfig::of(file.keys(text))?,
     };
-    let (unet, unet_layers) = file.unet(open_clip, schedule.prediction == crate::diffusion::Prediction::Velocity)?;
+    let (unet, unet_layers) = file.unet(
+        open_clip,
+        schedule.prediction == crate::diffusion::Prediction::Velocity,
+    )?;
     let unet = match unet_file {
         Some(found) => UNetConfig::read(&found)?,
         None => UNetConfig::of(file.keys(unet))?,
@@ -159,9 +165,8 @@ impl File<'_> {
         let Some(info) = self.tensors.get(&full) else {
             return Err(self.refuse(format!("it has no tensor {full}")));
         };
-        <[usize; N]>::try_from(info.shape.as_slice()).map_err(|_| {
-            self.refuse(format!("{full} is {:?}, expected {N} dimensions", info.shape))
-        })
+        <[usize; N]>::try_from(info.shape.as_slice())
+            .map_err(|_| self.refuse(format!("{full} is {:?}, expected {N} dimensions", info.shape)))
     }
 
     /// One more than the largest number that follows a prefix.
@@ -195,7 +200,10 @@ impl File<'_> {
             .collect();
         let layers = downs.first().copied().unwrap_or(blocks).saturating_sub(1);
         let levels = downs.len() + 1;
-        let regular = downs.iter().enumerate().all(|(i, &at)| at == (i + 1) * (layers + 1));
+        let regular = downs
+            .iter()
+            .enumerate()
+            .all(|(i, &at)| at == (i + 1) * (layers + 1));
         if layers == 0 || !regular || blocks != levels * (layers + 1) {
             return Err(self.refuse(format!(
                 "{blocks} input blocks with downsampling at {downs:?} are not a UNet of Stable Diffusion"
@@ -209,11 +217,26 @@ impl File<'_> {
             let [outputs, _, _, _] = self.shape(UNET, &format!("{first}.0.in_layers.2.weight"))?;
             channels.push(outputs);
             let attention = has(&format!("{first}.1.proj_in.weight"));
-            let place = if attention { format!("{first}.1") } else { "middle_block.1".to_owned() };
+            let place = if attention {
+                format!("{first}.1")
+            } else {
+                "middle_block.1".to_owned()
+            };
             depths.push(self.count(&format!("{UNET}{place}.transformer_blocks.")));
-            down.push(if attention { "CrossAttnDownBlock2D" } else { "DownBlock2D" });
-            let attention = has(&format!("output_blocks.{}.1.proj_in.weight", level * (layers + 1)));
-            up.push(if attention { "CrossAttnUpBlock2D" } else { "UpBlock2D" });
+            down.push(if attention {
+                "CrossAttnDownBlock2D"
+            } else {
+                "DownBlock2D"
+            });
+            let attention = has(&format!(
+                "output_blocks.{}.1.proj_in.weight",
+                level * (layers + 1)
+            ));
+            up.push(if attention {
+                "CrossAttnUpBlock2D"
+            } else {
+                "UpBlock2D"
+            });
             let key = format!("{place}.transformer_blocks.0.attn2.to_k.weight");
             if context.is_none() && has(&key) {
                 let [_, width] = self.shape(UNET, &key)?;
@@ -224,7 +247,10 @@ impl File<'_> {
             return Err(self.refuse("its UNet has no cross-attention"));
         };
         let by_width = |width: f64| -> Vec<usize> {
-            channels.iter().map(|&c| (c as f64 / width.max(1.0)) as usize).collect()
+            channels
+                .iter()
+                .map(|&c| (c as f64 / width.max(1.0)) as usize)
+                .collect()
         };
         let (heads, width) = (
             self.settings.number("num_heads")?.filter(|&n| n >= 1.0),
@@ -292,7 +318,11 @@ impl File<'_> {
             layers = if found == 23 { 23 } else { found.saturating_sub(1) };
         } else {
             let with = format!("{CLIP}text_model.");
-            let prefix = if self.has(&with, "embeddings.token_embedding.weight") { &with } else { CLIP };
+            let prefix = if self.has(&with, "embeddings.token_embedding.weight") {
+                &with
+            } else {
+                CLIP
+            };
             [vocabulary, width] = self.shape(prefix, "embeddings.token_embedding.weight")?;
             [positions, _] = self.shape(prefix, "embeddings.position_embedding.weight")?;
             [inner, _] = self.shape(prefix, "encoder.layers.0.mlp.fc1.weight")?;

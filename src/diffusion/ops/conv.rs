@@ -107,7 +107,14 @@ pub fn conv2d(
                     unfold(picture, shape, 0..rows, j * share, part);
                 });
             let target = target.after(i * outputs * pixels);
-            matrix.times(View::rows(&patches, pixels), pixels, target, pixels, Onto::Add, true);
+            matrix.times(
+                View::rows(&patches, pixels),
+                pixels,
+                target,
+                pixels,
+                Onto::Add,
+                true,
+            );
         }
         return out;
     }

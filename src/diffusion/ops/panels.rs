@@ -1,6 +1,7 @@
 //! Matrix products with weights as they are stored. Half-precision weights are widened panel by panel into a buffer
-//! of about 1 MB that stays in the caches, so that memory holds and moves half as much. Every sum is added up in
-//! the same order as with weights widened beforehand: the results are the same to the last bit.
+//! of about 1 MB that stays in the caches, so that memory holds and moves half as much. Widening is exact; results
+//! differ from those of weights widened beforehand by rounding at most, where `gemm` adds up in another order for a
+//! panel than for the whole matrix.
 
 use super::{
     matmul::{Onto, Target, View, multiply},
@@ -45,7 +46,15 @@ impl Weights<'_> {
         self.by_panels(columns == 1, parallel, |rows, panel, parallel| {
             let shape = (rows.len(), columns, self.inputs);
             let target = target.after(rows.start * stride);
-            multiply(shape, target, stride, onto, View::rows(panel, self.inputs), b, parallel);
+            multiply(
+                shape,
+                target,
+                stride,
+                onto,
+                View::rows(panel, self.inputs),
+                b,
+                parallel,
+            );
         });
     }
 
@@ -65,7 +74,15 @@ impl Weights<'_> {
         self.by_panels(rows == 1, parallel, |columns, panel, parallel| {
             let shape = (rows, columns.len(), self.inputs);
             let target = target.after(columns.start);
-            multiply(shape, target, stride, onto, a, View::columns(panel, self.inputs), parallel);
+            multiply(
+                shape,
+                target,
+                stride,
+                onto,
+                a,
+                View::columns(panel, self.inputs),
+                parallel,
+            );
         });
     }
 
@@ -112,10 +129,22 @@ mod tests {
     use crate::diffusion::TorchRng;
     use half::{bf16, f16};
 
-    /// Both products for weights of every kind, on one thread and on several.
+    #[track_caller]
+    fn same(got: &[Vec<f32>; 2], want: &[Vec<f32>; 2], what: &str) {
+        for (got, want) in got.iter().flatten().zip(want.iter().flatten()) {
+            assert!((got - want).abs() <= 2e-4, "{got} instead of {want}, {what}");
+        }
+    }
+
+    /// Both products for weights of every kind, on one thread and on several. Matrices that are not cut give the same
+    /// bits; for others the sums of up to 5760 products of unit variance may round differently.
     fn check(outputs: usize, inputs: usize, other: usize) {
         let mut rng = TorchRng::new((outputs * 31 + inputs) as u64);
-        let rounded: Vec<f16> = rng.randn(outputs * inputs).iter().map(|&v| f16::from_f32(v)).collect();
+        let rounded: Vec<f16> = rng
+            .randn(outputs * inputs)
+            .iter()
+            .map(|&v| f16::from_f32(v))
+            .collect();
         let brain: Vec<bf16> = rounded.iter().map(|v| bf16::from_f32(v.to_f32())).collect();
         let wide: Vec<f32> = rounded.iter().map(|v| v.to_f32()).collect();
         let wide_brain: Vec<f32> = brain.iter().map(|v| v.to_f32()).collect();
@@ -131,25 +160,43 @@ mod tests {
             let target = Target::new(&mut a);
             weights.times(View::rows(&x, other), other, target, other, Onto::Add, parallel);
             let target = Target::new(&mut b);
-            weights.transposed_after(View::rows(&x, inputs), other, target, outputs, Onto::Replace, parallel);
+            weights.transposed_after(
+                View::rows(&x, inputs),
+                other,
+                target,
+                outputs,
+                Onto::Replace,
+                parallel,
+            );
             [a, b]
         };
         for threads in [1, 2, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             for parallel in [false, true] {
                 let what = format!("{outputs}×{inputs} and {other} on {threads} threads");
-                let (want, got) =
-                    pool.install(|| (run(Stored::F32(&wide), parallel), run(Stored::F16(&rounded), parallel)));
-                assert!(got == want, "f16, {what}");
-                let (want, got) =
-                    pool.install(|| (run(Stored::F32(&wide_brain), parallel), run(Stored::Bf16(&brain), parallel)));
-                assert!(got == want, "bf16, {what}");
+                let (want, got) = pool.install(|| {
+                    (
+                        run(Stored::F32(&wide), parallel),
+                        run(Stored::F16(&rounded), parallel),
+                    )
+                });
+                same(&got, &want, &format!("f16, {what}"));
+                let (want, got) = pool.install(|| {
+                    (
+                        run(Stored::F32(&wide_brain), parallel),
+                        run(Stored::Bf16(&brain), parallel),
+                    )
+                });
+                same(&got, &want, &format!("bf16, {what}"));
             }
         }
     }
 
     #[test]
-    fn products_are_the_same_to_the_last_bit_as_with_weights_widened_before() {
+    fn products_are_those_of_weights_widened_before() {
         for (outputs, inputs, other) in [
             (1, 1, 1),
             (5, 7, 3),

@@ -110,7 +110,10 @@ impl WeightFile {
     pub fn readable(&self, name: &str, info: &TensorInfo) -> Result<DType, CheckpointError> {
         info.element().ok_or_else(|| CheckpointError::Weights {
             path: self.path.clone(),
-            message: format!("{name} is of type {}; F16, BF16, F32 and F64 are read", info.dtype),
+            message: format!(
+                "{name} is of type {}; F16, BF16, F32 and F64 are read",
+                info.dtype
+            ),
         })
     }
 

@@ -85,10 +85,7 @@ fn check(name: &str, info: &TensorInfo, available: u64) -> Result<(), String> {
              cut off"
         ));
     }
-    let count = info
-        .shape
-        .iter()
-        .try_fold(1u64, |n, &d| n.checked_mul(d as u64));
+    let count = info.shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d as u64));
     let expected = match info.element() {
         Some(element) => count.and_then(|n| n.checked_mul(element.size_in_bytes() as u64)),
         // Of a type that is not read: all that must hold is that its values can be counted.
