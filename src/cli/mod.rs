@@ -21,7 +21,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Segment(args) => segment::run(&args, common),
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&args, common),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

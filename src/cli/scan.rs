@@ -18,6 +18,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         threads: common.threads,
         run_folder: Some(args.out.clone()),
         default_segmenter: engine::default_segmenter(),
+        device: common.device,
     };
     engine::start(side, options, Arc::new(|| {}))
         .map_err(|e| super::failed("The engine cannot be started", &e))?;
