@@ -92,7 +92,7 @@ fn variants(pipeline: &Pipeline, rounds: u64) -> Result<(), Box<dyn Error + Send
     let mut masks = Vec::new();
     for block in &blocks {
         let weight = format!("{block}.ff.net.2.weight");
-        let shape = pipeline.unet_weights().get(&weight).map(|t| t.dims().to_vec());
+        let shape = pipeline.unet_weights().stored(&weight).map(|t| t.dims().to_vec());
         let shape = shape.ok_or("a feed-forward is missing")?;
         let entries: Vec<bool> = (0..shape.iter().product()).map(|i: usize| i % 100 == 7).collect();
         masks.push(Edit::Mask(MaskEdit {

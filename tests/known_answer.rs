@@ -9,8 +9,7 @@ mod common;
 use common::{Ending, demo, engine, follow};
 use pentimento::{
     engine::{Event, GenerateJob, Job},
-    memorization::{Tally, tally_by_group},
-    study::{Generation, Prompt, StudyOutline, Verdict},
+    study::{Generation, Prompt, StudyOutline, Tally, Verdict, tally_by_group},
 };
 use std::{collections::BTreeMap, sync::Arc};
 

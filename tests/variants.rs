@@ -150,7 +150,8 @@ fn untouched_weights_are_shared_and_touched_ones_are_not() {
     let original = pipeline();
     let edited = original.with_variant(&named("mask")).unwrap();
     let address = |pipeline: &Pipeline, name: &str| {
-        let (storage, _) = pipeline.unet_weights().get(name).unwrap().storage_and_layout();
+        let weights = pipeline.unet_weights();
+        let (storage, _) = weights.stored(name).unwrap().storage_and_layout();
         let candle_core::Storage::Cpu(storage) = &*storage else {
             unreachable!()
         };
@@ -480,7 +481,7 @@ fn sharded_and_stale_weights_are_exported_rightly() {
     let exported = Pipeline::load(&Checkpoint::open(&out).unwrap(), &LoadOptions::default()).unwrap();
     let edited = original.with_variant(&variant).unwrap();
     for name in original.unet_weights().names() {
-        let get = |p: &Pipeline| p.unet_weights().get(name).unwrap().clone();
+        let get = |p: &Pipeline| p.unet_weights().stored(name).unwrap().clone();
         assert_eq!(distance(&get(&exported), &get(&edited)), 0.0, "{name}");
     }
 

@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+use crate::engine::DeviceChoice;
 use crate::study::{Arithmetic, SchedulerKind, parse_seeds};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -8,8 +9,8 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to open in the window: a study folder, a checkpoint in diffusers layout, a folder of
-    /// training images, or a prompt file. The demo study when nothing is named.
+    /// What to open in the window: a study folder, a checkpoint (a folder in diffusers layout or a
+    /// single .safetensors file), a folder of training images, or a prompt file. The demo study when nothing is named.
     pub study: Option<PathBuf>,
     /// Parameters that every command knows.
     #[command(flatten)]
@@ -25,6 +26,9 @@ pub struct Common {
     /// Compute threads; 0 means one per core
     #[arg(long, global = true, default_value_t = 0)]
     pub threads: usize,
+    /// Where pictures are drawn: auto, cpu, cuda:N or metal
+    #[arg(long, global = true, default_value_t = DeviceChoice::Auto)]
+    pub device: DeviceChoice,
     /// No progress on standard error
     #[arg(long, global = true)]
     pub quiet: bool,
@@ -58,7 +62,7 @@ fn seeds(text: &str) -> Result<Seeds, String> {
 /// `pentimento generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// Checkpoint folder in diffusers layout
+    /// Checkpoint: a folder in diffusers layout, or a single .safetensors file with tokenizer/ beside it
     #[arg(long)]
     pub model: PathBuf,
     /// The prompt; may be given several times
@@ -188,6 +192,8 @@ pub struct ExportArgs {
 /// `pentimento doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// A checkpoint to look at: is it complete, what is in it, how much memory does it need?
+    pub model: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -213,5 +219,8 @@ mod tests {
         };
         assert_eq!(args.seeds, Some(Seeds(vec![0, 1, 2])));
         assert!(Cli::try_parse_from(["pentimento", "scan", "s", "--seeds", "x", "--out", "r"]).is_err());
+        let cli = Cli::try_parse_from(["pentimento", "--device", "cuda:1"]).unwrap();
+        assert_eq!(cli.common.device, DeviceChoice::Cuda(1));
+        assert!(Cli::try_parse_from(["pentimento", "--device", "tpu"]).is_err());
     }
 }

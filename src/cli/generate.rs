@@ -6,8 +6,7 @@ use super::{
 };
 use crate::{
     diffusion::{Checkpoint, InitialNoise, LoadOptions, Observer, Pipeline, SampleRequest, Step},
-    engine::{Eta, compute_pool, made_for_another},
-    gallery::folder_hash,
+    engine::{Eta, compute_pool, made_for_another, model_hash},
     store::{RunParameters, read_variant, write_picture},
     study::{GenerationKey, Problem, RngKind, Sampling, Variant},
 };
@@ -18,6 +17,12 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     let checkpoint = Checkpoint::open(&args.model)
         .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
+    if !common.quiet {
+        checkpoint
+            .notes
+            .iter()
+            .for_each(|note| eprintln!("pentimento: {note}"));
+    }
     let sampling = sampling(args, &checkpoint);
     sampling
         .validate()
@@ -33,10 +38,14 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     std::fs::create_dir_all(&args.out)
         .map_err(|e| super::failed("The folder cannot be made", &e).at(&args.out))?;
     let pool = compute_pool(common.threads).map_err(|e| super::failed("Threads cannot be started", &e))?;
+    let options = LoadOptions {
+        device: common.device.open()?,
+        ..LoadOptions::default()
+    };
     let mut pipeline = pool
-        .install(|| Pipeline::load(&checkpoint, &LoadOptions::default()))
+        .install(|| Pipeline::load(&checkpoint, &options))
         .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
-    let model_hash = folder_hash(&args.model)
+    let model_hash = model_hash(&checkpoint)
         .map_err(|e| super::failed("The weights cannot be read", &e).at(&args.model))?;
     if let Some(variant) = &variant {
         pipeline = pool.install(|| pipeline.with_variant(variant)).map_err(|e| {

@@ -23,7 +23,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
         Command::Export(args) => export::run(&args, common),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&args, common),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

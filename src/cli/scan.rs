@@ -6,9 +6,8 @@ use super::{
 };
 use crate::{
     engine::{self, EngineHandle, EngineOptions, Event, GenerateJob, Job, JobId},
-    memorization::{Tally, tally_by_group},
     store::{read_prompts, read_variant},
-    study::{Generation, GenerationKey, Problem, StudyOutline, Variant, Verdict},
+    study::{Generation, GenerationKey, Problem, StudyOutline, Tally, Variant, Verdict, tally_by_group},
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -25,6 +24,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         threads: common.threads,
         run_folder: Some(args.out.clone()),
         default_segmenter: engine::default_segmenter(),
+        device: common.device,
     };
     engine::start(side, options, Arc::new(|| {}))
         .map_err(|e| super::failed("The engine cannot be started", &e))?;

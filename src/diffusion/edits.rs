@@ -71,7 +71,7 @@ impl Pipeline {
                 Edit::Neurons(_) | Edit::Mask(_) => {}
             }
         }
-        let shape = |name: &str| self.unet_weights().get(name).map(|t| t.dims().to_vec());
+        let shape = |name: &str| self.unet_weights().stored(name).map(|t| t.dims().to_vec());
         let changes = resolve(&variant.edits, self.unet().config(), &shape)?;
         let (timed, lasting): (Vec<_>, Vec<_>) = changes.into_iter().partition(|c| c.when.is_some());
         edits.timed.extend(timed);
@@ -161,7 +161,7 @@ fn changed_weights(
     let copies: candle_core::Result<Vec<_>> = of_weight
         .into_par_iter()
         .map(|(name, changes)| match weights.get(name) {
-            Some(tensor) => Ok((name.to_owned(), changed(tensor, &changes)?)),
+            Some(tensor) => Ok((name.to_owned(), changed(&tensor, &changes)?)),
             None => candle_core::bail!("there is no weight {name}"),
         })
         .collect();

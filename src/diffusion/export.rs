@@ -98,6 +98,14 @@ pub fn export(
         }
     }
 
+    if checkpoint.root.is_file() {
+        return Err(ExportError::Place {
+            path: checkpoint.root.clone(),
+            message: "it is a single file; variants are exported from checkpoint folders, so convert it with diffusers \
+                      (from_single_file, save_pretrained) first"
+                .to_owned(),
+        });
+    }
     let out = std::path::absolute(out).map_err(|e| io_error(out, e))?;
     let folder = check_place(&checkpoint.root, &out)?;
     let (files, left_out) = files(checkpoint)?;
@@ -153,13 +161,13 @@ fn places(checkpoint: &Checkpoint) -> Result<BTreeMap<String, Place>, Checkpoint
     let mut places = BTreeMap::new();
     for path in &checkpoint.unet_files {
         let file = WeightFile::open(path)?;
-        for (name, info) in file.entries() {
+        for (name, info) in file.tensors() {
             let place = Place {
                 file: path.clone(),
                 at: file.data_start() + info.data_offsets.0,
-                info,
+                info: info.clone(),
             };
-            places.insert(name, place);
+            places.insert(name.clone(), place);
         }
     }
     Ok(places)

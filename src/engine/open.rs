@@ -1,7 +1,7 @@
 //! Opening: what the path is, which part of the study it becomes, and getting that part ready.
 
 use super::{
-    CancelToken, Event, JobId,
+    CancelToken, Event, JobId, model_hash,
     session::{Session, checkpoint_problem},
     worker::Outcome,
 };
@@ -81,13 +81,15 @@ impl Session {
         }
         match part {
             Recognised::Study(_) | Recognised::Variant(_) => {}
-            Recognised::Checkpoint(folder) => {
-                outline.name = folder
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                outline.model = Some(folder);
+            Recognised::Checkpoint(path) => {
+                // A single file is named without its ending.
+                let name = if path.is_file() {
+                    path.file_stem()
+                } else {
+                    path.file_name()
+                };
+                outline.name = name.unwrap_or_default().to_string_lossy().into_owned();
+                outline.model = Some(path);
             }
             Recognised::Gallery(folder) => {
                 let scanned = gallery::scan(&folder, None, None)?;
@@ -125,6 +127,9 @@ impl Session {
         };
         match Checkpoint::open(&root) {
             Ok(checkpoint) => {
+                if let Some(problem) = assumptions(&checkpoint) {
+                    notices.push(problem);
+                }
                 if outline.root.is_none() && self.outline.model.as_ref() != Some(&root) {
                     let (width, height) = checkpoint.default_size();
                     outline.sampling = Sampling {
@@ -164,11 +169,7 @@ impl Session {
     /// Hashes the parts, for the run's parameters. A file that cannot be hashed is told; runs are then
     /// named without it.
     fn take_hashes(&mut self) {
-        let model = self
-            .checkpoint
-            .as_ref()
-            .map(|c| gallery::folder_hash(&c.root))
-            .transpose();
+        let model = self.checkpoint.as_ref().map(model_hash).transpose();
         let hashed = |result: std::io::Result<Option<String>>| result.map(Option::unwrap_or_default);
         match hashed(model) {
             Ok(hash) => self.hashes.model = hash,
@@ -196,6 +197,24 @@ impl Session {
             ),
         }
     }
+}
+
+/// What was assumed about a checkpoint that does not say everything itself.
+fn assumptions(checkpoint: &Checkpoint) -> Option<Problem> {
+    if checkpoint.notes.is_empty() {
+        return None;
+    }
+    let problem = Problem::new(
+        "The checkpoint is a single file: parts of its settings are inferred",
+        "Check that the assumptions below fit. A folder in diffusers layout says everything itself.",
+    );
+    let problem = problem.at(&checkpoint.root);
+    Some(
+        checkpoint
+            .notes
+            .iter()
+            .fold(problem, |p, note| p.detail(note.clone())),
+    )
 }
 
 /// Reads `study.toml` and everything it names; a part that cannot be read is told, the rest opens.

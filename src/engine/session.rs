@@ -84,9 +84,11 @@ impl Session {
                 "Open a checkpoint folder in diffusers layout (Ctrl+O), then run again.",
             )
         })?;
-        let loaded = self
-            .pool
-            .install(|| Pipeline::load(checkpoint, &LoadOptions::default()));
+        let options = LoadOptions {
+            device: self.options.device.open()?,
+            ..LoadOptions::default()
+        };
+        let loaded = self.pool.install(|| Pipeline::load(checkpoint, &options));
         let pipeline = Arc::new(loaded.map_err(|e| checkpoint_problem(&checkpoint.root, &e))?);
         self.pipeline = Some(pipeline.clone());
         Ok(pipeline)
@@ -148,7 +150,8 @@ pub fn made_for_another(variant: &Variant, model_hash: &str) -> Option<Problem> 
 pub(super) fn checkpoint_problem(root: &std::path::Path, error: &dyn std::error::Error) -> Problem {
     let mut problem = Problem::new(
         "This checkpoint cannot be used",
-        "A Stable Diffusion 1.x or 2.x checkpoint in diffusers layout with .safetensors weights is needed.",
+        "A Stable Diffusion 1.x or 2.x checkpoint with .safetensors weights is needed: a folder in diffusers layout, or \
+         a single file with a folder tokenizer/ beside it.",
     )
     .at(root);
     for line in error.to_string().lines() {

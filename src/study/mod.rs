@@ -10,6 +10,7 @@ mod problem;
 mod prompt;
 mod sampling;
 mod scores;
+mod tally;
 mod variant;
 mod verdict;
 
@@ -24,5 +25,6 @@ pub use problem::Problem;
 pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SchedulerKind};
 pub use scores::RegionScores;
+pub use tally::{Tally, tally, tally_by_group};
 pub use variant::{BaseCheckpoint, Variant, VariantId};
 pub use verdict::{Thresholds, Verdict};

@@ -35,7 +35,11 @@ impl ScheduleConfig {
     /// # Errors
     /// The key and value that is out of range or cannot be honoured.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let mut k = Keys::read(path)?;
+        Self::of(Keys::read(path)?)
+    }
+
+    /// Checks settings.
+    pub(in crate::diffusion) fn of(mut k: Keys) -> Result<Self, CheckpointError> {
         let class = k
             .get("_class_name")
             .and_then(|v| v.as_str().map(str::to_owned))
