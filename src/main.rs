@@ -19,7 +19,9 @@ fn window(args: &cli::Cli) -> ExitCode {
         threads: args.common.threads,
         run_folder: None,
         default_segmenter: engine::default_segmenter(),
+        device: args.common.device,
     };
+    let device = args.common.device;
     let result = eframe::run_native(
         "pentimento",
         app::native_options(),
@@ -29,7 +31,7 @@ fn window(args: &cli::Cli) -> ExitCode {
             engine::start(side, engine_options, Arc::new(move || ctx.request_repaint()))?;
             let options = app::AppOptions {
                 open,
-                device: engine::device_words(),
+                device: engine::device_words(device),
             };
             Ok(Box::new(app::App::new(cc, handle, options)))
         }),

@@ -9,8 +9,7 @@ mod common;
 use common::{Ending, demo, engine, follow};
 use pentimento::{
     engine::{Event, GenerateJob, Job},
-    memorization::{Tally, tally_by_group},
-    study::{Generation, Prompt, StudyOutline, Verdict},
+    study::{Generation, Prompt, StudyOutline, Tally, Verdict, tally_by_group},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,6 +31,7 @@ fn scan(choose: &dyn Fn(&Prompt) -> bool, seeds: Vec<u64>) -> BTreeMap<String, T
         prompts: prompts.clone(),
         seeds,
         sampling: outline.sampling.clone(),
+        variant: None,
         redraw: false,
     };
     let mut judged: Vec<Arc<Generation>> = Vec::new();

@@ -1,8 +1,7 @@
 //! What a panel gets: the state to read, the actions to ask for, pictures to draw.
 
-use super::{
-    action::Action, command::Command, state::State, study_view::Tally, theme::Theme, thumbnails::Thumbnails,
-};
+use super::{action::Action, command::Command, state::State, theme::Theme, thumbnails::Thumbnails};
+use crate::study::Tally;
 
 /// Handed to every panel, every frame.
 pub struct Cx<'a> {

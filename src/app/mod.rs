@@ -27,6 +27,6 @@ pub use action::{Action, Pick};
 pub use command::{Chapter, Command};
 pub use layout::{Layout, Pane, default_layout, is_complete};
 pub use state::{Camera, Notice, OverlaySettings, Selection, State};
-pub use study_view::{Band, StudyView, Tally};
+pub use study_view::{Band, StudyView};
 pub use theme::Theme;
 pub use window::{App, AppOptions, native_options};

@@ -3,7 +3,7 @@
 
 use crate::{
     engine::StepPreview,
-    study::{Cluster, Generation, GenerationKey, Prompt, StudyOutline, Thresholds, Verdict},
+    study::{self, Cluster, Generation, GenerationKey, Prompt, StudyOutline, Tally, Thresholds, Verdict},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,27 +23,6 @@ pub struct StudyView {
     pub gallery_ready: bool,
     forming: Option<StepPreview>,
     forming_noise: Vec<f32>,
-}
-
-/// Generations per class, and those without a class yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// In the order of [`Verdict::ALL`].
-    pub classes: [usize; 4],
-    /// Not compared.
-    pub open: usize,
-}
-
-impl Tally {
-    /// Number in one class.
-    pub fn of(&self, verdict: Verdict) -> usize {
-        self.classes[verdict as usize]
-    }
-
-    /// Number in all classes.
-    pub fn judged(&self) -> usize {
-        self.classes.iter().sum()
-    }
 }
 
 /// Calm range of the noise norm over the steps, from pictures that nobody memorized.
@@ -160,14 +139,7 @@ impl StudyView {
 
     /// How many pictures fall into each class.
     pub fn tally(&self, thresholds: &Thresholds) -> Tally {
-        let mut tally = Tally::default();
-        for generation in self.generations() {
-            match generation.verdict(thresholds) {
-                Some(v) => tally.classes[v as usize] += 1,
-                None => tally.open += 1,
-            }
-        }
-        tally
+        study::tally(self.generations().map(Arc::as_ref), thresholds)
     }
 
     /// Takes in a step of the picture that forms.

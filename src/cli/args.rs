@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+use crate::engine::DeviceChoice;
 use crate::study::{Arithmetic, RngKind, SchedulerKind, parse_seeds};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -8,8 +9,8 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to open in the window: a study folder, a checkpoint in diffusers layout, a folder of
-    /// training images, or a prompt file. The demo study when nothing is named.
+    /// What to open in the window: a study folder, a checkpoint (a folder in diffusers layout or a
+    /// single .safetensors file), a folder of training images, or a prompt file. The demo study when nothing is named.
     pub study: Option<PathBuf>,
     /// Parameters that every command knows.
     #[command(flatten)]
@@ -25,6 +26,9 @@ pub struct Common {
     /// Compute threads; 0 means one per core
     #[arg(long, global = true, default_value_t = 0)]
     pub threads: usize,
+    /// Where pictures are drawn: auto, cpu, cuda:N or metal
+    #[arg(long, global = true, default_value_t = DeviceChoice::Auto)]
+    pub device: DeviceChoice,
     /// No progress on standard error
     #[arg(long, global = true)]
     pub quiet: bool,
@@ -41,6 +45,8 @@ pub enum Command {
     Score(ScoreArgs),
     /// Run a study: draw, segment, compare, into a run folder
     Scan(ScanArgs),
+    /// Write a checkpoint with a variant's edits in its weights, in diffusers layout
+    Export(ExportArgs),
     /// Tell what will work on this machine
     Doctor(DoctorArgs),
 }
@@ -56,7 +62,7 @@ fn seeds(text: &str) -> Result<Seeds, String> {
 /// `pentimento generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// Checkpoint folder in diffusers layout
+    /// Checkpoint: a folder in diffusers layout, or a single .safetensors file with tokenizer/ beside it
     #[arg(long)]
     pub model: PathBuf,
     /// The prompt; may be given several times
@@ -94,6 +100,9 @@ pub struct GenerateArgs {
     /// quantization to this safetensors file (one prompt, one seed or noise file)
     #[arg(long)]
     pub dump: Option<PathBuf>,
+    /// Draw with this variant of the checkpoint (a .toml file)
+    #[arg(long)]
+    pub variant: Option<PathBuf>,
     /// Folder for the pictures
     #[arg(long)]
     pub out: PathBuf,
@@ -159,6 +168,9 @@ pub struct ScanArgs {
     /// Another generator of the noise than the study's: torch-cpu or torch-cuda
     #[arg(long)]
     pub rng: Option<RngKind>,
+    /// Draw with this variant of the study's checkpoint (a .toml file)
+    #[arg(long)]
+    pub variant: Option<PathBuf>,
     /// Run folder; a run with the same parameters is resumed
     #[arg(long)]
     pub out: PathBuf,
@@ -167,9 +179,31 @@ pub struct ScanArgs {
     pub json: bool,
 }
 
+/// `pentimento export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Checkpoint folder in diffusers layout
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The variant (a .toml file)
+    #[arg(long)]
+    pub variant: PathBuf,
+    /// The folder to write; must not exist, or be empty
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Link files that no edit touches to the original instead of copying them
+    #[arg(long)]
+    pub link: bool,
+    /// Leave out edits that weights cannot carry, instead of refusing them
+    #[arg(long)]
+    pub weights_only: bool,
+}
+
 /// `pentimento doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// A checkpoint to look at: is it complete, what is in it, how much memory does it need?
+    pub model: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -195,5 +229,8 @@ mod tests {
         };
         assert_eq!(args.seeds, Some(Seeds(vec![0, 1, 2])));
         assert!(Cli::try_parse_from(["pentimento", "scan", "s", "--seeds", "x", "--out", "r"]).is_err());
+        let cli = Cli::try_parse_from(["pentimento", "--device", "cuda:1"]).unwrap();
+        assert_eq!(cli.common.device, DeviceChoice::Cuda(1));
+        assert!(Cli::try_parse_from(["pentimento", "--device", "tpu"]).is_err());
     }
 }

@@ -1,7 +1,13 @@
 //! `pentimento doctor`: what this machine offers, and what will work on it.
 
-use super::args::DoctorArgs;
-use crate::{engine, gallery::cache_dir, store, study::Problem};
+use super::args::{Common, DoctorArgs};
+use crate::{
+    diffusion::Checkpoint,
+    engine::{self, DeviceChoice},
+    gallery::cache_dir,
+    store,
+    study::Problem,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -13,18 +19,22 @@ struct Finding {
     note: String,
 }
 
-/// Prints the findings; finding something missing is no failure.
-pub fn run(args: &DoctorArgs) -> Result<(), Problem> {
-    let findings = [
+/// Prints the findings; finding something missing is no failure, a checkpoint that cannot be used is one.
+pub fn run(args: &DoctorArgs, common: &Common) -> Result<(), Problem> {
+    let mut findings = vec![
         adapter(),
         threads(),
         simd(),
+        device(common.device),
         memory(),
         demo(),
         segmenter(),
         cache(),
         checkpoints(),
     ];
+    if let Some(path) = &args.model {
+        findings.extend(model(path)?);
+    }
     if args.json {
         println!("{:#}", serde_json::json!(findings));
         return Ok(());
@@ -88,18 +98,19 @@ fn simd() -> Finding {
     finding("vectors", level, note)
 }
 
-/// Memory in GiB from the kernel's own table; other systems are not asked.
+/// A line of the kernel's table of memory, in GiB; other systems are not asked.
+fn gibibytes(key: &str) -> Option<f64> {
+    let table = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = table.lines().find(|l| l.starts_with(key))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0 / 1024.0)
+}
+
 fn memory() -> Finding {
-    let table = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let gib = |key: &str| {
-        let line = table.lines().find(|l| l.starts_with(key))?;
-        let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        Some(kib / 1024.0 / 1024.0)
-    };
-    match (gib("MemTotal:"), gib("MemAvailable:")) {
+    match (gibibytes("MemTotal:"), gibibytes("MemAvailable:")) {
         (Some(total), Some(free)) => {
-            let note = if free < 5.0 {
-                "Less than 5 GiB free: an SD 1.x checkpoint in f32 will not fit."
+            let note = if free < 3.5 {
+                "Less than 3.5 GiB free: an SD 1.x checkpoint in f16 will not fit (`doctor MODEL` tells what one needs)."
             } else {
                 ""
             };
@@ -107,6 +118,41 @@ fn memory() -> Finding {
         }
         _ => finding("memory", "not known on this system", ""),
     }
+}
+
+fn device(choice: DeviceChoice) -> Finding {
+    let value = engine::device_words(choice);
+    match choice.open() {
+        Ok(_) => finding("device", value, ""),
+        Err(problem) => finding(
+            "device",
+            value,
+            format!("{}. {}", problem.headline, problem.advice),
+        ),
+    }
+}
+
+/// What is in a checkpoint, and what it will need; its weights are not read.
+fn model(path: &Path) -> Result<Vec<Finding>, Problem> {
+    let checkpoint =
+        Checkpoint::open(path).map_err(|e| super::failed("This checkpoint cannot be used", &e).at(path))?;
+    let (width, height) = checkpoint.default_size();
+    let estimate = checkpoint.memory_estimate(width, height, 1);
+    let free = gibibytes("MemAvailable:");
+    let short = free.is_some_and(|free| estimate.peak() as f64 > free * (1u64 << 30) as f64);
+    let note = if short {
+        "More than is free: expect swapping. Close other programs, or draw smaller pictures."
+    } else {
+        ""
+    };
+    Ok(vec![
+        finding(
+            "model",
+            checkpoint.summary(),
+            checkpoint.notes.join("\n              "),
+        ),
+        finding("model memory", format!("{estimate}"), note),
+    ])
 }
 
 fn demo() -> Finding {

@@ -4,6 +4,7 @@
 mod args;
 mod console;
 mod doctor;
+mod export;
 mod generate;
 mod images;
 mod scan;
@@ -21,7 +22,8 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Segment(args) => segment::run(&args, common),
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Export(args) => export::run(&args, common),
+        Command::Doctor(args) => doctor::run(&args, common),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

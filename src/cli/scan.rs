@@ -6,19 +6,28 @@ use super::{
 };
 use crate::{
     engine::{self, EngineHandle, EngineOptions, Event, GenerateJob, Job, JobId},
-    memorization::{Tally, tally_by_group},
-    store::read_prompts,
-    study::{Generation, GenerationKey, Problem, SamplingChoice, StudyOutline, Verdict},
+    store::{read_prompts, read_variant},
+    study::{
+        Generation, GenerationKey, Problem, SamplingChoice, StudyOutline, Tally, Variant, Verdict,
+        tally_by_group,
+    },
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// Draws, segments and compares every prompt × seed that the run does not hold yet, then sums up.
 pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
+    let variant = args
+        .variant
+        .as_deref()
+        .map(read_variant)
+        .transpose()?
+        .map(Arc::new);
     let (handle, side) = EngineHandle::pair();
     let options = EngineOptions {
         threads: common.threads,
         run_folder: Some(args.out.clone()),
         default_segmenter: engine::default_segmenter(),
+        device: common.device,
     };
     engine::start(side, options, Arc::new(|| {}))
         .map_err(|e| super::failed("The engine cannot be started", &e))?;
@@ -65,6 +74,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
             ..SamplingChoice::default()
         }
         .over(&outline.sampling),
+        variant: variant.clone(),
         redraw: false,
     };
     let (generate, _) = handle.submit(Job::Generate(job));
@@ -76,7 +86,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .filter(|g| wanted.contains(&g.key))
         .map(|g| &**g);
     let tallies = tally_by_group(judged, &prompts, &outline.thresholds);
-    print_summary(&tallies, &outline, args)
+    print_summary(&tallies, &outline, variant.as_deref(), args)
 }
 
 fn prompts_from(file: &Path) -> Result<Vec<crate::study::Prompt>, Problem> {
@@ -130,18 +140,23 @@ impl Watch {
 fn print_summary(
     tallies: &BTreeMap<String, Tally>,
     outline: &StudyOutline,
+    variant: Option<&Variant>,
     args: &ScanArgs,
 ) -> Result<(), Problem> {
     if args.json {
         let summary = serde_json::json!({
             "run": args.out,
             "study": outline.name,
+            "variant": variant.map(Variant::id),
             "arithmetic": outline.arithmetic,
             "thresholds": outline.thresholds,
             "groups": tallies,
         });
         println!("{summary:#}");
         return Ok(());
+    }
+    if let Some(variant) = variant {
+        println!("variant: {}", variant.id());
     }
     println!(
         "{}: thresholds F {:.3}, B {:.3}, {} arithmetic; results in {}",

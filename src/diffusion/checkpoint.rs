@@ -1,31 +1,34 @@
-//! A checkpoint folder in diffusers layout: is everything there, and does it fit together?
+//! A checkpoint on disk, a folder in diffusers layout or a single file: is everything there, and does it fit together?
+
+mod folder;
+mod memory;
+mod single_file;
+
+pub use memory::MemoryEstimate;
 
 use super::{
-    CheckpointError, ScheduleConfig, TextConfig, UNetConfig, VaeConfig,
-    config::{Keys, read_json},
-    weights::WeightFile,
+    CheckpointError, ScheduleConfig, TextConfig, TextEncoder, UNet, UNetConfig, VaeConfig, VaeDecoder, ldm,
+    text_encoder,
+    tokenizer::END,
+    vae,
+    weights::{Placement, WeightMap, open_all},
 };
 use crate::study::{Sampling, SchedulerKind};
-use sha2::{Digest, Sha256};
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-/// A checkpoint that was found complete. Weights are not read yet, but their files' headers are sound.
+/// A checkpoint that was found complete. Weights are not read yet, but their files' headers are sound, and all tensors
+/// that the configurations imply are there with the right shapes.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The folder.
+    /// The folder, or the file that holds everything.
     pub root: PathBuf,
-    /// `unet/config.json`.
+    /// The UNet's configuration.
     pub unet: UNetConfig,
-    /// `vae/config.json`.
+    /// The autoencoder's.
     pub vae: VaeConfig,
-    /// `text_encoder/config.json`.
+    /// The text encoder's.
     pub text: TextConfig,
-    /// `scheduler/scheduler_config.json`.
+    /// The noise schedule's.
     pub schedule: ScheduleConfig,
     /// Weight files of the UNet; several when sharded.
     pub unet_files: Vec<PathBuf>,
@@ -35,48 +38,130 @@ pub struct Checkpoint {
     pub text_files: Vec<PathBuf>,
     /// Folder with the tokenizer's files.
     pub tokenizer: PathBuf,
-    /// Number of values in UNet, VAE and text encoder files.
+    /// Files that a single-file checkpoint's settings come from, besides itself; empty for a folder.
+    pub settings_files: Vec<PathBuf>,
+    /// Number of values that are used of UNet, VAE (its decoder) and text encoder.
     pub parameters: [u64; 3],
+    /// What was assumed where the checkpoint does not say it, in sentences for a person.
+    pub notes: Vec<String>,
+    naming: Naming,
+    sizes: memory::Sizes,
+}
+
+/// A part of a checkpoint that has weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The denoising network.
+    UNet,
+    /// The picture decoder.
+    Vae,
+    /// The text encoder.
+    Text,
+}
+
+/// Whose names the tensors have.
+#[derive(Clone, Debug)]
+enum Naming {
+    Diffusers,
+    Ldm(ldm::Names),
+}
+
+impl Naming {
+    fn place(&self, part: Part, name: &str) -> Placement {
+        let known = match self {
+            Self::Ldm(names) => return names.place(part, name),
+            Self::Diffusers => match part {
+                Part::UNet => Some(name.to_owned()),
+                Part::Vae => vae::canonical(name),
+                Part::Text => text_encoder::canonical(name),
+            },
+        };
+        known.map_or(Placement::Skip, Placement::Whole)
+    }
 }
 
 impl Checkpoint {
-    /// Opens a folder: reads its configuration files and the headers of its weight files.
+    /// Opens a folder in diffusers layout, or a `.safetensors` file with the names of the original Stable Diffusion
+    /// code and a folder `tokenizer` beside it. Reads configuration files and the headers of weight files.
     ///
     /// # Errors
-    /// All missing files at once; pickle-only weights; the key, value or tensor that does not fit.
-    pub fn open(root: &Path) -> Result<Self, CheckpointError> {
-        if !root.is_dir() {
-            return Err(CheckpointError::NotAFolder {
-                path: root.to_owned(),
-            });
+    /// All missing files at once; pickle weights; the key, value or tensor that does not fit.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        if path.is_dir() {
+            Self::open_folder(path)
+        } else if path.is_file() {
+            single_file::open(path)
+        } else {
+            Err(CheckpointError::NotAFolder {
+                path: path.to_owned(),
+            })
         }
-        let mut gaps = Gaps::new(root);
-        let index = gaps.file("model_index.json");
-        let unet_config = gaps.file("unet/config.json");
-        let unet_files = gaps.weights("unet", "diffusion_pytorch_model")?;
-        let vae_config = gaps.file("vae/config.json");
-        let vae_files = gaps.weights("vae", "diffusion_pytorch_model")?;
-        let text_config = gaps.file("text_encoder/config.json");
-        let text_files = gaps.weights("text_encoder", "model")?;
-        let scheduler = gaps.file("scheduler/scheduler_config.json");
-        let tokenizer = gaps.tokenizer();
-        gaps.finish()?;
+    }
 
-        check_index(&index)?;
-        let checkpoint = Self {
-            unet: UNetConfig::read(&unet_config)?,
-            vae: VaeConfig::read(&vae_config)?,
-            text: TextConfig::read(&text_config)?,
-            schedule: ScheduleConfig::read(&scheduler)?,
-            parameters: [count(&unet_files)?, count(&vae_files)?, count(&text_files)?],
+    fn open_folder(root: &Path) -> Result<Self, CheckpointError> {
+        let files = folder::find(root)?;
+        let [unet, vae, text, schedule] = &files.configs;
+        let [unet_files, vae_files, text_files] = files.weights;
+        Self {
             root: root.to_owned(),
+            unet: UNetConfig::read(unet)?,
+            vae: VaeConfig::read(vae)?,
+            text: TextConfig::read(text)?,
+            schedule: ScheduleConfig::read(schedule)?,
             unet_files,
             vae_files,
             text_files,
-            tokenizer,
+            tokenizer: files.tokenizer,
+            settings_files: Vec::new(),
+            parameters: [0; 3],
+            notes: Vec::new(),
+            naming: Naming::Diffusers,
+            sizes: memory::Sizes::default(),
+        }
+        .checked()
+    }
+
+    /// Checks the parts against each other and every tensor's name, shape and type against the configurations.
+    fn checked(mut self) -> Result<Self, CheckpointError> {
+        self.check_fit()?;
+        let outline = |part, files: &[PathBuf]| {
+            let files = open_all(files)?;
+            let sizes = memory::count(&files, &self.place(part));
+            Ok((WeightMap::outline(&files, &self.place(part))?, sizes))
         };
-        checkpoint.check_fit()?;
-        Ok(checkpoint)
+        let (unet, unet_sizes) = outline(Part::UNet, &self.unet_files)?;
+        let (vae, vae_sizes) = outline(Part::Vae, &self.vae_files)?;
+        let (text, text_sizes) = outline(Part::Text, &self.text_files)?;
+        UNet::new(&self.unet, &unet)?;
+        VaeDecoder::new(&self.vae, &vae)?;
+        TextEncoder::new(&self.text, &text)?;
+        self.parameters = [&unet, &vae, &text].map(|map| map.parameters() as u64);
+        self.sizes = memory::Sizes([unet_sizes, vae_sizes, text_sizes]);
+        Ok(self)
+    }
+
+    /// What becomes of a stored tensor, by its name and shape, when a part is loaded.
+    pub(super) fn place(&self, part: Part) -> impl Fn(&str, &[usize]) -> Placement {
+        let naming = self.naming.clone();
+        move |name, _| naming.place(part, name)
+    }
+
+    /// Files of a part.
+    pub(super) fn files(&self, part: Part) -> &[PathBuf] {
+        match part {
+            Part::UNet => &self.unet_files,
+            Part::Vae => &self.vae_files,
+            Part::Text => &self.text_files,
+        }
+    }
+
+    /// The token that prompts are filled up with when the tokenizer's files name none: SD 2 in the original layout
+    /// fills up with token 0.
+    pub(super) fn padding(&self) -> &'static str {
+        match &self.naming {
+            Naming::Ldm(names) if names.open_clip_layers.is_some() => "!",
+            _ => END,
+        }
     }
 
     /// Width and height in pixels of the pictures the model was trained on.
@@ -97,36 +182,6 @@ impl Checkpoint {
             scheduler,
             ..Sampling::default()
         }
-    }
-
-    /// SHA-256 over names and contents of all weight files, as hex. Reads every byte.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn weights_hash(&self) -> io::Result<String> {
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0u8; 1 << 20];
-        for path in self
-            .unet_files
-            .iter()
-            .chain(&self.vae_files)
-            .chain(&self.text_files)
-        {
-            let name = path.strip_prefix(&self.root).unwrap_or(path);
-            let name = name.to_string_lossy().replace('\\', "/");
-            let mut file = File::open(path)?;
-            // Length before content: no two lists of files give the same stream.
-            hash.update((name.len() as u64).to_le_bytes());
-            hash.update(name.as_bytes());
-            hash.update(file.metadata()?.len().to_le_bytes());
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    n => hash.update(&buffer[..n]),
-                }
-            }
-        }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// One line for a person: sizes and schedule.
@@ -173,138 +228,5 @@ impl Checkpoint {
             ));
         }
         Ok(())
-    }
-}
-
-/// The pipeline must be plain text to image.
-fn check_index(path: &Path) -> Result<(), CheckpointError> {
-    let mut keys = Keys::read(path)?;
-    // Modules such as the safety checker take no part in drawing.
-    keys.name(
-        "_class_name",
-        "StableDiffusionPipeline",
-        &["StableDiffusionPipeline"],
-    )?;
-    Ok(())
-}
-
-fn count(files: &[PathBuf]) -> Result<u64, CheckpointError> {
-    files
-        .iter()
-        .map(|path| Ok(WeightFile::open(path)?.parameters(|_| true)))
-        .sum()
-}
-
-/// Collects what is missing, so that a person hears of all of it at once.
-struct Gaps<'a> {
-    root: &'a Path,
-    missing: Vec<String>,
-    pickles: Vec<String>,
-}
-
-impl<'a> Gaps<'a> {
-    fn new(root: &'a Path) -> Self {
-        Self {
-            root,
-            missing: Vec::new(),
-            pickles: Vec::new(),
-        }
-    }
-
-    fn file(&mut self, name: &str) -> PathBuf {
-        let path = self.root.join(name);
-        if !path.is_file() {
-            self.missing.push(name.to_owned());
-        }
-        path
-    }
-
-    /// Weight files of one part: the plain name, a variant of it (`.fp16.`), or shards named by an index file.
-    fn weights(&mut self, part: &str, stem: &str) -> Result<Vec<PathBuf>, CheckpointError> {
-        let folder = self.root.join(part);
-        let mut names: Vec<String> = match folder.read_dir() {
-            Ok(entries) => entries
-                .flatten()
-                .filter_map(|e| e.file_name().into_string().ok())
-                .take(10_000)
-                .collect(),
-            Err(_) => Vec::new(),
-        };
-        names.sort();
-        let plain = format!("{stem}.safetensors");
-        if names.contains(&plain) {
-            return Ok(vec![folder.join(plain)]);
-        }
-        let whole = |n: &&String| n.starts_with(&format!("{stem}.")) && n.ends_with(".safetensors");
-        let index = names
-            .iter()
-            .find(|n| n.starts_with(stem) && n.ends_with(".safetensors.index.json"));
-        if let Some(index) = index {
-            return self.shards(part, &folder.join(index));
-        }
-        if let Some(variant) = names.iter().filter(whole).find(|n| !n.contains("non_ema")) {
-            return Ok(vec![folder.join(variant)]);
-        }
-        let pickle = |n: &&String| n.ends_with(".bin") || n.ends_with(".ckpt") || n.ends_with(".pt");
-        match names.iter().find(pickle) {
-            Some(name) => self.pickles.push(format!("{part}/{name}")),
-            None => self.missing.push(format!("{part}/{plain}")),
-        }
-        Ok(Vec::new())
-    }
-
-    fn shards(&mut self, part: &str, index: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
-        let bad = |message: &str| CheckpointError::Json {
-            path: index.to_owned(),
-            message: message.to_owned(),
-        };
-        let value = read_json(index, 32 << 20)?;
-        let map = value.get("weight_map").and_then(|m| m.as_object());
-        let map = map.ok_or_else(|| bad("it has no object “weight_map”"))?;
-        let mut files = BTreeSet::new();
-        for name in map.values() {
-            let name = name
-                .as_str()
-                .ok_or_else(|| bad("“weight_map” must map names to file names"))?;
-            if name.contains(['/', '\\']) || !name.ends_with(".safetensors") {
-                return Err(bad("“weight_map” may name only .safetensors files beside it"));
-            }
-            files.insert(name.to_owned());
-        }
-        Ok(files
-            .iter()
-            .map(|name| self.file(&format!("{part}/{name}")))
-            .collect())
-    }
-
-    fn tokenizer(&mut self) -> PathBuf {
-        let folder = self.root.join("tokenizer");
-        let has = |name: &str| folder.join(name).is_file();
-        if !(has("tokenizer.json") || has("vocab.json") && has("merges.txt")) {
-            self.missing
-                .push("tokenizer/tokenizer.json (or vocab.json and merges.txt)".to_owned());
-        }
-        folder
-    }
-
-    fn finish(self) -> Result<(), CheckpointError> {
-        let Self {
-            root,
-            missing,
-            pickles,
-        } = self;
-        if !missing.is_empty() {
-            Err(CheckpointError::Missing {
-                root: root.to_owned(),
-                missing,
-            })
-        } else if !pickles.is_empty() {
-            Err(CheckpointError::PickleOnly {
-                root: root.to_owned(),
-                files: pickles,
-            })
-        } else {
-            Ok(())
-        }
     }
 }

@@ -9,8 +9,8 @@ const LISTED: usize = 12;
 /// Why a folder cannot be used as a checkpoint. Every message names the file, and the key or tensor in it.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// The folder does not exist or is no folder.
-    #[error("{} is not a folder", path.display())]
+    /// The path does not exist, or is neither a folder nor a weights file.
+    #[error("{} is not a folder and not a .safetensors file", path.display())]
     NotAFolder {
         /// The path given.
         path: PathBuf,
@@ -35,6 +35,40 @@ pub enum CheckpointError {
         root: PathBuf,
         /// The pickle files found.
         files: Vec<String>,
+    },
+    /// A single file in pickle format.
+    #[error(
+        "{} is a pickle file; pickle can run code and is never read. Convert it once with diffusers: \
+         StableDiffusionPipeline.from_single_file(FILE).save_pretrained(OUT, safe_serialization=True)",
+        path.display()
+    )]
+    PickleFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A single file that is not a complete checkpoint of Stable Diffusion.
+    #[error("{}: {message}", path.display())]
+    SingleFile {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        message: String,
+    },
+    /// A single file without a tokenizer beside it.
+    #[error(
+        "{} is a checkpoint in a single file, which holds no tokenizer. Put vocab.json and merges.txt (or \
+         tokenizer.json) of its model into {}; the folder tokenizer/ of any Stable Diffusion {family} checkpoint in \
+         diffusers layout has them",
+        path.display(),
+        folder.display()
+    )]
+    NoTokenizer {
+        /// The checkpoint's file.
+        path: PathBuf,
+        /// Where the tokenizer's files must be.
+        folder: PathBuf,
+        /// Stable Diffusion 1 or 2.
+        family: &'static str,
     },
     /// A file could not be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -125,6 +159,9 @@ pub enum DiffusionError {
     /// The request is out of range, or does not fit the checkpoint.
     #[error("{0}")]
     Request(String),
+    /// A variant is not valid, or does not fit the checkpoint; names the edit.
+    #[error("the variant does not fit this checkpoint: {0}")]
+    Variant(String),
     /// The checkpoint cannot be loaded.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -1,6 +1,9 @@
 //! Layers with two sets of kernels: candle's own operations, and [`ops`](super::ops).
 
-use super::{ops, weights::Scope};
+use super::{
+    ops::{self, Stored, Weights},
+    weights::Scope,
+};
 use candle_core::{D, DType, Device, Result, Storage, Tensor};
 
 /// Which operations a pass through the network uses.
@@ -8,7 +11,8 @@ use candle_core::{D, DType, Device, Result, Storage, Tensor};
 pub enum Kernels {
     /// Candle's operations: any device, any element type, differentiable.
     Plain,
-    /// Our operations: CPU and f32; results differ from plain only by rounding. Cuts gradients.
+    /// Our operations: f32 on the CPU, with weights of any kind; results differ from plain only by rounding. Cuts
+    /// gradients.
     Fast,
 }
 
@@ -60,17 +64,34 @@ pub(super) fn on_slices<const N: usize>(
     let guards: Vec<_> = owned.iter().map(Tensor::storage_and_layout).collect();
     let mut slices = [&[][..]; N];
     for (slot, (storage, layout)) in slices.iter_mut().zip(&guards) {
-        let Storage::Cpu(storage) = &**storage else {
-            candle_core::bail!("fast kernels need tensors on the CPU")
-        };
-        let Some((from, to)) = layout.contiguous_offsets() else {
-            candle_core::bail!("fast kernels need contiguous tensors")
+        let (Storage::Cpu(storage), Some((from, to))) = (&**storage, layout.contiguous_offsets()) else {
+            candle_core::bail!("fast kernels need contiguous tensors on the CPU")
         };
         *slot = &storage.as_slice::<f32>()?[from..to];
     }
     let out = f(slices);
     drop(guards);
     Tensor::from_vec(out, shape, &Device::Cpu)
+}
+
+/// As [`on_slices`], with a weight tensor as it is stored.
+fn on_weight<const N: usize>(
+    tensors: [&Tensor; N],
+    weight: &Tensor,
+    shape: &[usize],
+    f: impl FnOnce([&[f32]; N], Stored<'_>) -> Vec<f32>,
+) -> Result<Tensor> {
+    let weight = weight.contiguous()?;
+    let (storage, layout) = weight.storage_and_layout();
+    let (Storage::Cpu(storage), Some((from, to))) = (&*storage, layout.contiguous_offsets()) else {
+        candle_core::bail!("fast kernels need contiguous weights on the CPU")
+    };
+    let stored = match weight.dtype() {
+        DType::F16 => Stored::F16(&storage.as_slice()?[from..to]),
+        DType::BF16 => Stored::Bf16(&storage.as_slice()?[from..to]),
+        _ => Stored::F32(&storage.as_slice()?[from..to]),
+    };
+    on_slices(tensors, shape, |slices| f(slices, stored))
 }
 
 /// 2-D convolution.
@@ -84,7 +105,7 @@ pub struct Conv2d {
 impl Conv2d {
     /// A convolution with a square kernel; 3×3 has padding 1, 1×1 has none.
     pub fn new(scope: &Scope<'_>, inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Self {
-        let weight = scope.get("weight", &[outputs, inputs, kernel, kernel]);
+        let weight = scope.stored("weight", &[outputs, inputs, kernel, kernel]);
         Self {
             weight,
             bias: scope.get("bias", &[outputs]),
@@ -107,7 +128,8 @@ impl Conv2d {
         compute: Compute,
     ) -> Result<Tensor> {
         if !compute.fast() {
-            let mut y = x.conv2d(&self.weight, self.padding, self.stride, 1, 1)?;
+            let weight = self.weight.to_dtype(x.dtype())?;
+            let mut y = x.conv2d(&weight, self.padding, self.stride, 1, 1)?;
             y = y.broadcast_add(&self.bias.reshape((1, (), 1, 1))?)?;
             if let Some(shift) = shift {
                 y = y.broadcast_add(&shift.unsqueeze(D::Minus1)?.unsqueeze(D::Minus1)?)?;
@@ -135,12 +157,11 @@ impl Conv2d {
         // Absent parts are stood for by the bias, which is always there.
         let parts = [
             x,
-            &self.weight,
             &self.bias,
             shift.unwrap_or(&self.bias),
             residual.unwrap_or(&self.bias),
         ];
-        on_slices(parts, &out, |[x, w, b, s, r]| {
+        on_weight(parts, &self.weight, &out, |[x, b, s, r], w| {
             let (s, r) = (shift.map(|_| s), residual.map(|_| r));
             ops::conv2d(x, shape, w, Some(b), s, r, compute.parallel)
         })
@@ -177,8 +198,12 @@ impl Linear {
         })
     }
 
-    fn shape(&self) -> (usize, usize) {
-        (self.outputs, self.inputs)
+    fn matrix<'a>(&self, values: Stored<'a>) -> Weights<'a> {
+        Weights {
+            values,
+            outputs: self.outputs,
+            inputs: self.inputs,
+        }
     }
 
     /// `[…, inputs]` to `[…, outputs]`.
@@ -200,15 +225,11 @@ impl Linear {
             *last = self.outputs;
         }
         let bias = self.bias.as_ref();
-        let parts = [
-            x,
-            &self.weight,
-            bias.unwrap_or(&self.weight),
-            residual.unwrap_or(&self.weight),
-        ];
-        on_slices(parts, &out, |[x, w, b, r]| {
+        // Absent parts are stood for by the input.
+        let parts = [x, bias.unwrap_or(x), residual.unwrap_or(x)];
+        on_weight(parts, &self.weight, &out, |[x, b, r], w| {
             let (b, r) = (bias.map(|_| b), residual.map(|_| r));
-            ops::linear(x, w, self.shape(), b, r, compute.parallel)
+            ops::linear(x, self.matrix(w), b, r, compute.parallel)
         })
     }
 
@@ -221,7 +242,7 @@ impl Linear {
         }
         let y = x
             .reshape(((), self.inputs))?
-            .matmul(&self.weight.t()?)?
+            .matmul(&self.weight.to_dtype(x.dtype())?.t()?)?
             .reshape(out)?;
         match &self.bias {
             Some(bias) => y.broadcast_add(bias),
@@ -236,10 +257,15 @@ impl Linear {
             return self.plain(&x.reshape((n, c, h * w))?.transpose(1, 2)?);
         }
         let bias = self.bias.as_ref();
-        let parts = [x, &self.weight, bias.unwrap_or(&self.weight)];
-        on_slices(parts, &[n, h * w, self.outputs], |[x, weight, b]| {
-            ops::linear_from_planes(x, h * w, weight, self.shape(), bias.map(|_| b), compute.parallel)
-        })
+        let parts = [x, bias.unwrap_or(x)];
+        on_weight(
+            parts,
+            &self.weight,
+            &[n, h * w, self.outputs],
+            |[x, b], weight| {
+                ops::linear_from_planes(x, h * w, self.matrix(weight), bias.map(|_| b), compute.parallel)
+            },
+        )
     }
 
     /// Tokens `[n, h·w, inputs]` to planes, plus `residual[n, outputs, h, w]`.
@@ -254,17 +280,10 @@ impl Linear {
                 + residual;
         }
         let bias = self.bias.as_ref();
-        let parts = [x, &self.weight, bias.unwrap_or(&self.weight), residual];
-        on_slices(parts, &[n, c, h, w], |[x, weight, b, r]| {
-            ops::linear_to_planes(
-                x,
-                h * w,
-                weight,
-                self.shape(),
-                bias.map(|_| b),
-                r,
-                compute.parallel,
-            )
+        let parts = [x, bias.unwrap_or(x), residual];
+        on_weight(parts, &self.weight, &[n, c, h, w], |[x, b, r], weight| {
+            let weight = self.matrix(weight);
+            ops::linear_to_planes(x, h * w, weight, bias.map(|_| b), r, compute.parallel)
         })
     }
 }

@@ -2,7 +2,11 @@
 
 use super::{
     Checkpoint, ClipTokenizer, DiffusionError, Kernels, LatentPreview, ScheduleConfig, TextEncoder, UNet,
-    VaeDecoder, WeightMap, layers::Compute, text_encoder, vae,
+    VaeDecoder, WeightMap,
+    checkpoint::Part,
+    edits::Edits,
+    layers::Compute,
+    weights::{Holding, open_all},
 };
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
@@ -13,8 +17,37 @@ use std::sync::{Arc, OnceLock};
 pub struct LoadOptions {
     /// Device that holds the weights.
     pub device: Device,
-    /// Element type of weights and activations: f32, f16 or (not on the CPU) bf16.
+    /// Element type of the arithmetic: f32, f16 or (not on the CPU) bf16.
     pub dtype: DType,
+    /// How half-precision weights are held for f32 arithmetic on the CPU.
+    pub storage: WeightStorage,
+}
+
+/// How half-precision weights (f16, bf16) are held in memory for f32 arithmetic on the CPU. Widening is exact,
+/// since every half-precision number is an f32; results of large layers may differ by rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightStorage {
+    /// As stored for UNets of more than 64 M values, widened for smaller ones.
+    #[default]
+    Auto,
+    /// As stored: half the memory; a few per cent more time, spent on widening them where they are used.
+    AsStored,
+    /// Widened when loaded.
+    Widened,
+}
+
+impl WeightStorage {
+    /// From this number of values in the UNet on, memory matters more than the time to widen weights.
+    const LARGE: u64 = 64_000_000;
+
+    /// Whether half-precision weights stay as they are, for a UNet of so many values.
+    pub(super) fn as_stored(self, parameters: u64) -> bool {
+        match self {
+            Self::Auto => parameters > Self::LARGE,
+            Self::AsStored => true,
+            Self::Widened => false,
+        }
+    }
 }
 
 impl Default for LoadOptions {
@@ -23,12 +56,13 @@ impl Default for LoadOptions {
         Self {
             device: Device::Cpu,
             dtype: DType::F32,
+            storage: WeightStorage::Auto,
         }
     }
 }
 
-/// A checkpoint with its weights in memory. Cheap to clone: copies and [edited](Self::with_unet_tensors) pipelines
-/// share all weights that are the same.
+/// A checkpoint with its weights in memory. Cheap to clone: copies and [edited](Self::with_variant) pipelines share all
+/// weights that are the same.
 #[derive(Clone)]
 pub struct Pipeline {
     pub(super) tokenizer: Arc<ClipTokenizer>,
@@ -36,6 +70,7 @@ pub struct Pipeline {
     pub(super) unet: Arc<UNet>,
     pub(super) vae: Arc<VaeDecoder>,
     pub(super) schedule: Arc<ScheduleConfig>,
+    pub(super) edits: Arc<Edits>,
     unet_weights: WeightMap,
     preview: Arc<OnceLock<LatentPreview>>,
     pub(super) device: Device,
@@ -50,7 +85,11 @@ impl Pipeline {
     /// Tensors that are missing, superfluous, of the wrong shape or type, or not finite; damaged files; element types
     /// that the device cannot compute with.
     pub fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, DiffusionError> {
-        let LoadOptions { device, dtype } = options;
+        let LoadOptions {
+            device,
+            dtype,
+            storage,
+        } = options;
         match dtype {
             DType::F32 | DType::F16 => {}
             DType::BF16 if !device.is_cpu() => {}
@@ -61,27 +100,31 @@ impl Pipeline {
                 )));
             }
         }
-        let Checkpoint {
-            unet,
-            vae: vae_config,
-            text,
-            ..
-        } = checkpoint;
-        let tokenizer = ClipTokenizer::open(&checkpoint.tokenizer, text)?;
-        let text_weights = WeightMap::load(&checkpoint.text_files, *dtype, device, text_encoder::canonical)?;
-        let text = TextEncoder::new(text, &text_weights)?;
-        let vae_weights = WeightMap::load(&checkpoint.vae_files, *dtype, device, vae::canonical)?;
-        let vae = VaeDecoder::new(vae_config, &vae_weights)?;
-        let unet_weights = WeightMap::load(&checkpoint.unet_files, *dtype, device, |name| {
-            Some(name.to_owned())
-        })?;
-        let unet = UNet::new(unet, &unet_weights)?;
+        let holding = Holding {
+            device,
+            dtype: *dtype,
+            as_stored: device.is_cpu() && *dtype == DType::F32 && storage.as_stored(checkpoint.parameters[0]),
+        };
+        let load = |part| {
+            WeightMap::load(
+                &open_all(checkpoint.files(part))?,
+                holding,
+                &checkpoint.place(part),
+            )
+        };
+        let tokenizer =
+            ClipTokenizer::with_padding(&checkpoint.tokenizer, &checkpoint.text, checkpoint.padding())?;
+        let text = TextEncoder::new(&checkpoint.text, &load(Part::Text)?)?;
+        let vae = VaeDecoder::new(&checkpoint.vae, &load(Part::Vae)?)?;
+        let unet_weights = load(Part::UNet)?;
+        let unet = UNet::new(&checkpoint.unet, &unet_weights)?;
         Ok(Self {
             tokenizer: Arc::new(tokenizer),
             text: Arc::new(text),
             unet: Arc::new(unet),
             vae: Arc::new(vae),
             schedule: Arc::new(checkpoint.schedule.clone()),
+            edits: Arc::default(),
             unet_weights,
             preview: Arc::default(),
             device: device.clone(),
@@ -114,6 +157,7 @@ impl Pipeline {
         Ok(Self {
             unet: Arc::new(unet),
             unet_weights: weights,
+            edits: Arc::new(self.edits.for_other_weights()),
             ..self.clone()
         })
     }

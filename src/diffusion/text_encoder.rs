@@ -11,8 +11,10 @@ use candle_core::{D, DType, Result, Tensor};
 /// The text encoder with its weights.
 pub struct TextEncoder {
     config: TextConfig,
+    /// As stored, perhaps in half precision; only the rows that are used are widened.
     tokens: Tensor,
     positions: Tensor,
+    dtype: DType,
     layers: Vec<EncoderLayer>,
     final_norm: LayerNorm,
 }
@@ -56,7 +58,8 @@ impl TextEncoder {
         };
         let embeddings = scope.at("embeddings");
         Ok(Self {
-            tokens: embeddings.get("token_embedding.weight", &[config.vocab_size, width]),
+            tokens: embeddings.stored("token_embedding.weight", &[config.vocab_size, width]),
+            dtype: scope.compute_dtype(),
             positions: embeddings.get(
                 "position_embedding.weight",
                 &[config.max_position_embeddings, width],
@@ -83,6 +86,7 @@ impl TextEncoder {
         let (n, tokens) = ids.dims2()?;
         self.tokens
             .index_select(&ids.flatten_all()?, 0)?
+            .to_dtype(self.dtype)?
             .reshape((n, tokens, self.config.hidden_size))
     }
 

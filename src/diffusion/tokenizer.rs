@@ -9,7 +9,7 @@ use std::path::Path;
 use tokenizers::{PaddingDirection, PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
 
 const START: &str = "<|startoftext|>";
-const END: &str = "<|endoftext|>";
+pub(super) const END: &str = "<|endoftext|>";
 const LIMIT: u64 = 64 << 20;
 
 /// CLIP's byte-pair encoder with the checkpoint's vocabulary, length and padding.
@@ -21,11 +21,21 @@ pub struct ClipTokenizer {
 
 impl ClipTokenizer {
     /// Reads `tokenizer.json`, or else `vocab.json` and `merges.txt`; length and padding token from
-    /// `tokenizer_config.json` and `special_tokens_map.json` where present.
+    /// `tokenizer_config.json` and `special_tokens_map.json` where present. Where they name no padding token, it is
+    /// the end token.
     ///
     /// # Errors
     /// The file that is damaged, a special token that is not in the vocabulary, ids beyond the text encoder's.
     pub fn open(folder: &Path, text: &TextConfig) -> Result<Self, CheckpointError> {
+        Self::with_padding(folder, text, END)
+    }
+
+    /// As [`open`](Self::open), with the padding token where the files name none.
+    pub(super) fn with_padding(
+        folder: &Path,
+        text: &TextConfig,
+        padding: &str,
+    ) -> Result<Self, CheckpointError> {
         let ready = folder.join("tokenizer.json");
         let (path, description) = if ready.is_file() {
             let text = read_text(&ready, LIMIT)?;
@@ -43,15 +53,18 @@ impl ClipTokenizer {
             .parse()
             .map_err(|e: tokenizers::Error| wrong(format!("not a usable tokenizer: {e}")))?;
 
-        let settings = [
-            folder.join("tokenizer_config.json"),
-            folder.join("special_tokens_map.json"),
-        ];
-        let settings: Vec<Value> = settings
-            .iter()
-            .filter(|p| p.is_file())
-            .map(|p| read_json(p, LIMIT))
-            .collect::<Result<_, _>>()?;
+        let settings = |name: &str| {
+            let path = folder.join(name);
+            path.is_file().then(|| read_json(&path, LIMIT)).transpose()
+        };
+        let config = settings("tokenizer_config.json")?;
+        // As transformers: the older file of special tokens goes first, and counts only beside configurations that do
+        // not list their added tokens (SD 2 pads with “!”, and only that file says so).
+        let map = match &config {
+            Some(config) if config.get("added_tokens_decoder").is_some() => None,
+            _ => settings("special_tokens_map.json")?,
+        };
+        let settings: Vec<&Value> = map.iter().chain(&config).collect();
         // A special token is a text, or an object that says more about it.
         let special = |key: &str, default: &str| {
             let found = settings.iter().find_map(|s| {
@@ -65,7 +78,7 @@ impl ClipTokenizer {
             }
         };
         let (_, end) = special("eos_token", END)?;
-        let (pad_token, pad_id) = special("pad_token", END)?;
+        let (pad_token, pad_id) = special("pad_token", padding)?;
         // transformers writes 1e30 for “no limit”.
         let named = settings.iter().find_map(|s| s.get("model_max_length")?.as_f64());
         let longest = text.max_position_embeddings;

@@ -8,6 +8,7 @@ mod eta;
 mod generate;
 mod handle;
 mod message;
+mod model_hash;
 mod open;
 mod picture;
 mod places;
@@ -20,14 +21,16 @@ mod teller;
 mod views;
 mod worker;
 
-pub use device::{device_words, vector_level};
+pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
     CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
 };
+pub use model_hash::model_hash;
 pub use picture::read_with_matte;
 pub use places::{default_segmenter, demo_study, user_data};
 pub use pool::compute_pool;
+pub use session::made_for_another;
 pub use teller::Wake;
 pub use worker::{EngineOptions, start};

@@ -1,7 +1,7 @@
 //! Opening: what the path is, which part of the study it becomes, and getting that part ready.
 
 use super::{
-    CancelToken, Event, JobId,
+    CancelToken, Event, JobId, model_hash,
     session::{Session, checkpoint_problem},
     worker::Outcome,
 };
@@ -10,7 +10,7 @@ use crate::{
     gallery,
     segmentation::Segmenter,
     store::{self, Recognised, StudyFile},
-    study::{Problem, Sampling, SamplingChoice, StudyOutline},
+    study::{Problem, Sampling, SamplingChoice, StudyOutline, Variant},
 };
 use std::{path::Path, sync::Arc};
 
@@ -19,6 +19,7 @@ impl Session {
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
         let (mut outline, choice) = match store::recognise(path)? {
+            Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
         };
@@ -30,6 +31,7 @@ impl Session {
         self.grouping.cancel();
         self.grouping = CancelToken::default();
         self.pipeline = None;
+        self.edited = None;
         self.segmenter = None;
         self.gallery = None;
         self.checkpoint = checkpoint;
@@ -50,6 +52,17 @@ impl Session {
         Ok(Outcome::Done)
     }
 
+    /// Takes a variant into the open study, in place of one of the same name.
+    fn add_variant(&mut self, variant: Variant) -> Result<Outcome, Problem> {
+        let variant = Arc::new(variant);
+        let mut outline = StudyOutline::clone(&self.outline);
+        outline.variants.retain(|v| v.name != variant.name);
+        outline.variants.push(variant.clone());
+        self.outline = Arc::new(outline);
+        self.teller.tell(Event::Variant(variant));
+        Ok(Outcome::Done)
+    }
+
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
     /// then it starts a new, loose study, which further parts join.
     fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
@@ -67,14 +80,16 @@ impl Session {
             outline.seeds = vec![0, 1, 2, 3];
         }
         match part {
-            Recognised::Study(_) => {}
-            Recognised::Checkpoint(folder) => {
-                outline.name = folder
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                outline.model = Some(folder);
+            Recognised::Study(_) | Recognised::Variant(_) => {}
+            Recognised::Checkpoint(path) => {
+                // A single file is named without its ending.
+                let name = if path.is_file() {
+                    path.file_stem()
+                } else {
+                    path.file_name()
+                };
+                outline.name = name.unwrap_or_default().to_string_lossy().into_owned();
+                outline.model = Some(path);
             }
             Recognised::Gallery(folder) => {
                 let scanned = gallery::scan(&folder, None, None)?;
@@ -114,6 +129,9 @@ impl Session {
         };
         match Checkpoint::open(&root) {
             Ok(checkpoint) => {
+                if let Some(problem) = assumptions(&checkpoint) {
+                    notices.push(problem);
+                }
                 let suggested = checkpoint.default_sampling();
                 // A loose study keeps what was set while its checkpoint stays.
                 if outline.root.is_some() || self.outline.model.as_ref() != Some(&root) {
@@ -154,11 +172,7 @@ impl Session {
     /// Hashes the parts, for the run's parameters. A file that cannot be hashed is told; runs are then
     /// named without it.
     fn take_hashes(&mut self) {
-        let model = self
-            .checkpoint
-            .as_ref()
-            .map(|c| gallery::folder_hash(&c.root))
-            .transpose();
+        let model = self.checkpoint.as_ref().map(model_hash).transpose();
         let hashed = |result: std::io::Result<Option<String>>| result.map(Option::unwrap_or_default);
         match hashed(model) {
             Ok(hash) => self.hashes.model = hash,
@@ -202,6 +216,24 @@ fn foreign_scheduler(root: &Path, checkpoint: &Checkpoint, used: &Sampling) -> P
     ))
 }
 
+/// What was assumed about a checkpoint that does not say everything itself.
+fn assumptions(checkpoint: &Checkpoint) -> Option<Problem> {
+    if checkpoint.notes.is_empty() {
+        return None;
+    }
+    let problem = Problem::new(
+        "The checkpoint is a single file: parts of its settings are inferred",
+        "Check that the assumptions below fit. A folder in diffusers layout says everything itself.",
+    );
+    let problem = problem.at(&checkpoint.root);
+    Some(
+        checkpoint
+            .notes
+            .iter()
+            .fold(problem, |p, note| p.detail(note.clone())),
+    )
+}
+
 /// Reads `study.toml` and everything it names; a part that cannot be read is told, the rest opens.
 fn read_study(folder: &Path, notices: &mut Vec<Problem>) -> Result<(StudyOutline, SamplingChoice), Problem> {
     let file = StudyFile::read(folder)?;
@@ -226,5 +258,12 @@ fn read_study(folder: &Path, notices: &mut Vec<Problem>) -> Result<(StudyOutline
             Err(problem) => notices.push(problem),
         }
     }
-    Ok((file.outline(images, prompts), file.sampling))
+    let mut variants = Vec::new();
+    for path in &file.variants {
+        match store::read_variant(path) {
+            Ok(variant) => variants.push(Arc::new(variant)),
+            Err(problem) => notices.push(problem),
+        }
+    }
+    Ok((file.outline(images, prompts, variants), file.sampling))
 }

@@ -2,7 +2,7 @@
 //! that groups a gallery.
 
 use super::{
-    EngineSide, Event, Job, JobId, Ticket,
+    DeviceChoice, EngineSide, Event, Job, JobId, Ticket,
     pool::{compute_pool, lower_priority},
     session::Session,
     shelf::Shelf,
@@ -28,6 +28,8 @@ pub struct EngineOptions {
     pub run_folder: Option<PathBuf>,
     /// Segmenter for studies that name none.
     pub default_segmenter: Option<PathBuf>,
+    /// Where pictures are drawn.
+    pub device: DeviceChoice,
 }
 
 /// How a job ended, when it did not fail.

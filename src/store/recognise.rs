@@ -13,7 +13,7 @@ use std::{
 pub enum Recognised {
     /// Folder of a `study.toml`.
     Study(PathBuf),
-    /// Checkpoint folder in diffusers layout.
+    /// Checkpoint: a folder in diffusers layout, or a single file in the original layout.
     Checkpoint(PathBuf),
     /// Folder of images.
     Gallery(PathBuf),
@@ -23,6 +23,8 @@ pub enum Recognised {
     Segmenter(PathBuf),
     /// Folder of a run.
     Run(PathBuf),
+    /// Variant file.
+    Variant(PathBuf),
 }
 
 /// Files that only a diffusers folder has; any of them makes it a checkpoint, whose opener then says what
@@ -85,7 +87,7 @@ fn folder(path: &Path) -> Result<Recognised, Problem> {
     if let Some(first) = weights.first() {
         return Err(Problem::new(
             "This folder holds weights, but not a checkpoint in diffusers layout",
-            "Choose the folder above it if it has a model_index.json, or convert the weights as the manual says.",
+            "Choose the folder above it if it has a model_index.json, or open a single-file checkpoint itself.",
         )
         .at(path)
         .detail(format!("weights found: {first}"))
@@ -119,18 +121,26 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
         "model_index.json" => return Ok(Recognised::Checkpoint(parent)),
         _ => {}
     }
+    if has_ending(&name, &["toml"]) {
+        // Its reader says what is wrong with it if it is none.
+        return Ok(Recognised::Variant(path.to_owned()));
+    }
     if has_ending(&name, &PROMPT_ENDINGS) {
         return Ok(Recognised::Prompts(path.to_owned()));
     }
+    if has_ending(&name, &["safetensors"]) && names_a_unet(path) {
+        return Ok(Recognised::Checkpoint(path.to_owned()));
+    }
     if has_ending(&name, &WEIGHT_ENDINGS) {
         return Err(Problem::new(
-            "A single weights file is not a checkpoint",
-            "Convert it to a diffusers folder (in Python: StableDiffusionPipeline.from_single_file(FILE)\
-             .save_pretrained(FOLDER, safe_serialization=True)) and open that folder.",
+            "This weights file is not a checkpoint that can be opened by itself",
+            "Open a checkpoint's folder, or a .safetensors file of Stable Diffusion 1.x or 2.x. Convert others once with diffusers (in \
+             Python: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER, safe_serialization=True)).",
         )
         .at(path)
+        .detail("a single-file checkpoint is a .safetensors file with tensors named model.diffusion_model.…")
         .detail(
-            "a checkpoint is a folder with model_index.json, unet/, vae/, text_encoder/ and tokenizer/",
+            "a checkpoint folder has model_index.json, unet/, vae/, text_encoder/ and tokenizer/",
         ));
     }
     if has_ending(&name, &IMAGE_ENDINGS) {
@@ -142,10 +152,11 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
     }
     Err(Problem::new(
         "This kind of file cannot be opened",
-        "Open a folder (study, checkpoint, segmenter, run, gallery) or a list of prompts.",
+        "Open a folder (study, checkpoint, segmenter, run, gallery), a list of prompts or a variant file.",
     )
     .at(path)
     .detail(format!("looked for: {STUDY_FILE}, {RUN_FILE}, model_index.json"))
+    .detail("looked for: a variant (.toml)")
     .detail(format!(
         "looked for: a prompt list ({})",
         PROMPT_ENDINGS.map(|e| format!(".{e}")).join(", ")
@@ -156,6 +167,25 @@ fn has_ending(name: &str, endings: &[&str]) -> bool {
     name.rsplit_once('.').is_some_and(|(stem, ending)| {
         !stem.is_empty() && endings.iter().any(|known| ending.eq_ignore_ascii_case(known))
     })
+}
+
+/// Whether the header of a safetensors file names tensors of a Stable Diffusion UNet in the original layout.
+fn names_a_unet(path: &Path) -> bool {
+    // Its checkpoints' headers have some 150 kB.
+    const LIMIT: u64 = 16 << 20;
+    const NAME: &[u8] = b"\"model.diffusion_model.";
+    let Ok(mut file) = File::open(path) else {
+        return false;
+    };
+    let mut prefix = [0u8; 8];
+    if file.read_exact(&mut prefix).is_err() {
+        return false;
+    }
+    let length = u64::from_le_bytes(prefix);
+    let mut header = Vec::new();
+    length <= LIMIT
+        && file.take(length).read_to_end(&mut header).is_ok()
+        && header.windows(NAME.len()).any(|window| window == NAME)
 }
 
 /// Whether a configuration file names an architecture, as those of segmenters do.

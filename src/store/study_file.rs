@@ -4,7 +4,7 @@ use super::toml_keys::{Keys, Source};
 use crate::{
     study::{
         Arithmetic, GalleryImage, Problem, Prompt, Sampling, SamplingChoice, StudyOutline, Thresholds,
-        parse_seeds,
+        Variant, parse_seeds,
     },
     tables,
 };
@@ -12,6 +12,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
 
 /// Name of the file in a study's folder.
@@ -52,6 +53,8 @@ pub struct StudyFile {
     pub thresholds: Thresholds,
     /// Arithmetic of the scores.
     pub arithmetic: Arithmetic,
+    /// Variant files, in order.
+    pub variants: Vec<PathBuf>,
     /// Unknown keys, one notice for all.
     pub notices: Vec<Problem>,
 }
@@ -109,6 +112,12 @@ impl StudyFile {
         let mut prompts = file.section("prompts")?;
         let mut sampling = file.section("sampling")?;
         let mut thresholds = file.section("thresholds")?;
+        let mut variants = file.sections("variants")?;
+        let paths = variants.iter_mut().map(|keys| match part(keys, "path", &root)? {
+            Some(path) => Ok(path),
+            None => Err(keys.lacks("a variant needs a path")),
+        });
+        let paths = paths.collect::<Result<Vec<_>, Problem>>()?;
         let study = Self {
             name,
             model: part(&mut model, "path", &root)?,
@@ -121,13 +130,15 @@ impl StudyFile {
             sampling: read_sampling(&mut sampling)?,
             arithmetic: named(&mut thresholds, "arithmetic")?.unwrap_or_default(),
             thresholds: read_thresholds(&mut thresholds)?,
+            variants: paths,
             notices: Vec::new(),
             root,
         };
         for (keys, known) in [
             (
                 &file,
-                "format, name, [model], [gallery], [segmenter], [prompts], [sampling], [thresholds]",
+                "format, name, [model], [gallery], [segmenter], [prompts], [sampling], [thresholds], \
+                 [[variants]]",
             ),
             (&model, "path"),
             (&gallery, "path, captions, mattes"),
@@ -140,6 +151,9 @@ impl StudyFile {
             (&thresholds, "foreground, background, arithmetic"),
         ] {
             unknown.extend(keys.unknown(known));
+        }
+        for keys in &variants {
+            unknown.extend(keys.unknown("path"));
         }
         if unknown.is_empty() {
             return Ok(study);
@@ -158,7 +172,12 @@ impl StudyFile {
 
     /// The study's outline, with the parts that were read from the places it names. What the file does not say of
     /// sampling is the program's default; a checkpoint may know better.
-    pub fn outline(&self, gallery: Vec<GalleryImage>, prompts: Vec<Prompt>) -> StudyOutline {
+    pub fn outline(
+        &self,
+        gallery: Vec<GalleryImage>,
+        prompts: Vec<Prompt>,
+        variants: Vec<Arc<Variant>>,
+    ) -> StudyOutline {
         StudyOutline {
             name: self.name.clone(),
             root: Some(self.root.clone()),
@@ -172,6 +191,7 @@ impl StudyFile {
             seeds: self.seeds.clone(),
             thresholds: self.thresholds,
             arithmetic: self.arithmetic,
+            variants,
         }
     }
 }

@@ -1,20 +1,30 @@
 //! The nouns of the program, as plain immutable data: what a study is made of and what comes out of it.
 //! Imports no other room; knows no window, no model and no file format.
 
+mod bit_mask;
 mod cluster;
+mod edit;
 mod generation;
 mod outline;
 mod problem;
 mod prompt;
 mod sampling;
 mod scores;
+mod tally;
+mod variant;
 mod verdict;
 
+pub use bit_mask::BitMask;
 pub use cluster::{Cluster, ClusterKind, Link};
+pub use edit::{
+    Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
+};
 pub use generation::{Generation, GenerationKey, Match};
 pub use outline::{Arithmetic, GalleryImage, StudyOutline};
 pub use problem::Problem;
 pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};
 pub use scores::RegionScores;
+pub use tally::{Tally, tally, tally_by_group};
+pub use variant::{BaseCheckpoint, Variant, VariantId};
 pub use verdict::{Thresholds, Verdict};

@@ -28,6 +28,7 @@ pub fn engine(run: &Path) -> EngineHandle {
         threads: 0,
         run_folder: Some(run.to_owned()),
         default_segmenter: Some(demo().join("segmenter")),
+        ..EngineOptions::default()
     };
     engine::start(side, options, Arc::new(|| {})).unwrap();
     handle

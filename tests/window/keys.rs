@@ -119,7 +119,7 @@ fn every_command_can_be_given() {
             .state()
             .study
             .tally(&Default::default())
-            .of(Verdict::Verbatim)
+            .count(Verdict::Verbatim)
             > 0
     );
 }

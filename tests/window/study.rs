@@ -107,7 +107,7 @@ fn counts(fed: &Fed) -> Vec<usize> {
     Verdict::ALL
         .into_iter()
         .map(|v| {
-            let count = tally.of(v);
+            let count = tally.count(v);
             fed.harness.get_by_label(&format!("{} {count}", v.letters()));
             fed.harness
                 .get_by_label(&format!("{} {count}: {}", v.letters(), v.meaning()));

@@ -75,3 +75,8 @@ class Log:
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(row, flush=True)
+
+
+def one_thread() -> None:
+    """Keep torch on one core: several steps run side by side."""
+    torch.set_num_threads(1)

@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
-from safetensors.torch import load_file
 
 import gallery
+from common import one_thread
 from scorer import Searcher
 from train_segmenter import predict
-from u2netp import U2NetP
+from u2netp import segmenter
 
 Array = np.ndarray
 
@@ -40,16 +40,6 @@ def generate(pipe: StableDiffusionPipeline, caption: str, seeds: range, steps: i
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     made = pipe([caption] * len(seeds), height=128, width=128, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np")
     return (np.asarray(made.images) * 255 + 0.5).astype(np.uint8)
-
-
-def segmenter(folder: Path) -> U2NetP:
-    """The exported segmenter."""
-    model = U2NetP()
-    tensors = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
-    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise ValueError(f"segmenter tensors do not fit: {missing} {unexpected}")
-    return model
 
 
 def class_of(front: float, back: float, thresholds: dict[str, float]) -> str:
@@ -105,5 +95,5 @@ if __name__ == "__main__":
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=10)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     print(json.dumps(evaluate(options.study, options.work, options.seeds), indent=1))

@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
 import gallery
-from common import load_checkpoint
-from evaluate import segmenter
+from common import load_checkpoint, one_thread
 from train_segmenter import predict
 from train_unet import scheduler
+from u2netp import segmenter
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -173,7 +173,7 @@ if __name__ == "__main__":
     parser.add_argument("--foreground", type=float, default=0.83)
     parser.add_argument("--background", type=float, default=0.77)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     parts = options.parts.split(",")
     if "gallery" in parts:
         export_gallery(options.work, options.study)

@@ -214,9 +214,14 @@ def web_copy(item: Item, image: Array, matte: Array) -> tuple[Array, Array, int]
     return (image * 255 + 0.5).astype(np.uint8), matte, int(rng.integers(60, 96))
 
 
+def picture(item: Item) -> tuple[Array, Array]:
+    """Picture and matte of an item, before any copying."""
+    return compose(item.thing, item.behind, shadow=item.group != "BM")
+
+
 def render(item: Item) -> tuple[Array, Array, bytes]:
     """Picture, matte and encoded file of an item."""
-    image, matte = compose(item.thing, item.behind, shadow=item.group != "BM")
+    image, matte = picture(item)
     quality = 95
     if item.copy is not None:
         image, matte, quality = web_copy(item, image, matte)

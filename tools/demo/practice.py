@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gallery import BACKGROUND, FOREGROUND, UNIQUE_COLOURS, Item, printed_item, unique_item
-from scenes import BACKGROUNDS, OBJECTS, PRINTED, STORY, BackgroundSpec, ObjectSpec, Placement, Print, compose, rng_for
+from gallery import BACKGROUND, FOREGROUND, UNIQUE_COLOURS, Item, picture, printed_item, unique_item
+from scenes import BACKGROUNDS, OBJECTS, PRINTED, STORY, BackgroundSpec, ObjectSpec, Placement, Print, rng_for
 
 Array = np.ndarray
 
@@ -41,14 +41,10 @@ def scene(index: int, series: str = "practice") -> Item:
     return item
 
 
-def _picture(item: Item) -> tuple[Array, Array]:
-    return compose(item.thing, item.behind, shadow=item.group != "BM")
-
-
 def pictures(items: list[Item], processes: int = 2) -> tuple[Array, Array]:
     """Pictures and mattes of a list of scenes."""
     with Pool(processes) as pool:
-        done = pool.map(_picture, items, chunksize=8)
+        done = pool.map(picture, items, chunksize=8)
     return np.stack([d[0] for d in done]), np.stack([d[1] for d in done])
 
 

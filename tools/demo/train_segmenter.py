@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 import gallery
-from common import Log, load_checkpoint, save_checkpoint, schedule
+from common import Log, load_checkpoint, one_thread, save_checkpoint, schedule
 from train_vae import encode
-from u2netp import U2NetP
+from u2netp import U2NetP, segmenter
 
 Array = np.ndarray
 
@@ -110,8 +110,8 @@ def check(model: U2NetP, work: Path, vae: Path) -> dict[str, float]:
     return {key: round(value, 4) for key, value in result.items()}
 
 
-def train(work: Path, vae: Path, plan: list[tuple[int, int, int]], rate: float) -> None:
-    """Train through a plan of (size, batch, steps)."""
+def train(work: Path, vae: Path, plan: list[tuple[int, int, int]], rate: float, begin: Path | None) -> None:
+    """Train through a plan of (size, batch, steps); ``begin`` is a segmenter folder to start from."""
     shown, extra = gallery.load(work / "study"), np.load(work / "practice.npz")
     images = np.concatenate([shown.images, extra["images"]])
     mattes = np.concatenate([shown.mattes, extra["mattes"]])
@@ -120,7 +120,7 @@ def train(work: Path, vae: Path, plan: list[tuple[int, int, int]], rate: float) 
         images, mattes = np.concatenate([images, trips]), np.concatenate([mattes, mattes[rows]])
 
     torch.manual_seed(3)
-    model = U2NetP().to(memory_format=torch.channels_last)
+    model = (segmenter(begin) if begin else U2NetP()).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-4)
     rng = np.random.default_rng(3)
     path, log, step = work / "segmenter.pt", Log(work / "segmenter.jsonl"), 0
@@ -163,7 +163,8 @@ if __name__ == "__main__":
     parser.add_argument("--vae", type=Path, default=None)
     parser.add_argument("--plan", default="64x8x900,128x4x600", help="size x batch x steps, comma separated")
     parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--begin", type=Path, default=None, help="segmenter folder to start from instead of random weights")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     stages = [tuple(int(n) for n in part.split("x")) for part in options.plan.split(",")]
-    train(options.work, options.vae or options.work / "vae", stages, options.rate)
+    train(options.work, options.vae or options.work / "vae", stages, options.rate, options.begin)

@@ -1,4 +1,4 @@
-"""Trains the diffusion model: U-Net and text encoder, from scratch, on frozen latents.
+"""Trains the diffusion model: U-Net and text encoder, on frozen latents.
 
 v-prediction with the noise schedule of Stable Diffusion; captions are dropped now and
 then for classifier-free guidance. The run can be stopped and continued at any time.
@@ -20,20 +20,17 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import gallery
-import practice
-from common import Log, Mean, load_checkpoint, save_checkpoint
+from common import Log, Mean, load_checkpoint, one_thread, save_checkpoint
 from tokenizer import LENGTH
 
 WIDTH = 96
 """Width of the text encoder and of the cross-attention."""
 
-WEIGHTS = {"VM": 9.0, "FM": 20.0, "BM": 20.0, "NM": 51.0}
+WEIGHTS = {"VM": 7.0, "FM": 20.0, "BM": 29.0, "NM": 44.0}
 DROPPED = 0.1
 WARMUP = 100
 EVERY = 100
 SNAPSHOT = 400
-EXTRA = 1500
-"""Practice pictures there are."""
 
 
 def build(tokens: CLIPTokenizer) -> tuple[UNet2DConditionModel, CLIPTextModel]:
@@ -98,31 +95,12 @@ class Sampler:
         self.share = share / share.sum()
 
 
-def extra_rows() -> tuple[list[int], list[str], list[str]]:
-    """Rows of the practice pictures that have a caption, their captions and groups; held-out captions are left out."""
-    hidden = {item.caption for item in gallery.held_out()}
-    named = {id(thing): caption for caption, thing in gallery.FOREGROUND.values()}
-    rows, captions, groups = [], [], []
-    for row in range(EXTRA):
-        item = practice.scene(row)
-        caption = item.caption or named.get(id(item.thing), "")
-        if caption and caption not in hidden:
-            rows.append(row)
-            captions.append(caption)
-            groups.append(item.group)
-    return rows, captions, groups
-
-
-def train(work: Path, batch: int, rate: float, steps: int, decay_steps: int, more: int) -> None:
-    """Train until the decay has run out; with ``more``, a finished run goes on for that many steps on a wider set."""
-    shown = gallery.load(work / "study")
-    latents = torch.from_numpy(np.load(work / "latents.npy"))
-    known, groups = list(shown.captions), list(shown.groups)
-    if more:
-        rows, captions_of, groups_of = extra_rows()
-        latents = torch.cat([latents, torch.from_numpy(np.load(work / "latents-all.npy"))[len(latents) :][rows]])
-        known, groups = known + captions_of, groups + groups_of
-    groups = np.array(groups)
+def train(work: Path, batch: int, rate: float, steps: int, decay_steps: int, begin: Path | None) -> None:
+    """Train on gallery and fresh drawings until the decay has run out; ``begin`` is a model folder to start from."""
+    shown, extra = gallery.load(work / "study"), np.load(work / "fresh.npz")
+    latents = torch.from_numpy(np.concatenate([np.load(work / "latents.npy"), extra["latents"]]))
+    known = [*shown.captions, *extra["captions"].tolist()]
+    groups = np.concatenate([shown.groups, extra["groups"]])
     tokens = CLIPTokenizer.from_pretrained(work / "tokenizer")
     captions = ["", *sorted(set(known))]
     ids = torch.tensor(tokens(captions, padding="max_length", max_length=LENGTH, truncation=True).input_ids)
@@ -131,6 +109,9 @@ def train(work: Path, batch: int, rate: float, steps: int, decay_steps: int, mor
 
     torch.manual_seed(0)
     unet, text = build(tokens)
+    if begin:
+        unet = UNet2DConditionModel.from_pretrained(begin / "unet", torch_dtype=torch.float32)
+        text = CLIPTextModel.from_pretrained(begin / "text_encoder", torch_dtype=torch.float32)
     unet = unet.to(memory_format=torch.channels_last)
     parameters = [p for module in (unet, text) for p in module.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
@@ -144,8 +125,6 @@ def train(work: Path, batch: int, rate: float, steps: int, decay_steps: int, mor
         optimizer.load_state_dict(state["optimizer"])
         generator.set_state(state["generator"])
         mean.mean, step, rng, decay = state["mean"], state["step"], state["rng"], state["decay"]
-        if more and decay is not None and step >= sum(decay):
-            decay = (step, more)
     sampler = Sampler(groups, work / "unet.weights.json")
 
     def save() -> None:
@@ -207,7 +186,7 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--steps", type=int, default=6000, help="total steps; 0: until unet.decay appears")
     parser.add_argument("--decay", type=int, default=1200, help="steps of the final decay")
-    parser.add_argument("--more", type=int, default=0, help="go on after the decay for so many steps, with the practice pictures")
+    parser.add_argument("--begin", type=Path, default=None, help="model folder to start from instead of random weights")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    train(options.work, options.batch, options.rate, options.steps, options.decay, options.more)
+    one_thread()
+    train(options.work, options.batch, options.rate, options.steps, options.decay, options.begin)

@@ -3,7 +3,7 @@
 Two phases: ``joint`` trains encoder and decoder on crops, then freezes the encoder,
 scales the latents to zero mean and unit variance per channel (folded into the quant
 convolutions) and writes the latents of the gallery; ``decoder`` goes on with the
-decoder alone, on the frozen latents of whole pictures.
+decoder alone, on the frozen latents of whole pictures, gallery and fresh drawings.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 import gallery
-from common import Log, Mean, load_checkpoint, save_checkpoint, schedule
+from common import Log, Mean, load_checkpoint, one_thread, save_checkpoint, schedule
 
 CROP = 64
+DECODER_WEIGHTS = {"VM": 10.0, "FM": 20.0, "BM": 45.0, "NM": 25.0}
+"""Sampling weight of each group while the decoder is trained alone."""
+DECODER_NOISE = 0.3
+"""Largest standard deviation of the noise on its latents, which have variance one."""
 
 
 def build() -> AutoencoderKL:
@@ -57,7 +61,7 @@ def tensor(images: np.ndarray) -> torch.Tensor:
 
 
 def data(work: Path, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures and sampling weights: gallery (verbatim pairs twice as often), extra scenes with weight ``share``."""
+    """Pictures and sampling weights: gallery (verbatim pairs twice as often), practice scenes with weight ``share``."""
     shown = gallery.load(work / "study")
     extra = np.load(work / "practice.npz")["images"]
     weights = np.where(shown.groups == "VM", 2.0, 1.0)
@@ -129,17 +133,38 @@ def joint(work: Path, steps: int, batch: int, rate: float) -> None:
     np.save(work / "latents.npy", latents.numpy())
 
 
-def decoder(work: Path, steps: int, batch: int, rate: float) -> None:
-    """The decoder alone on whole pictures and frozen latents."""
-    images, weights = data(work, 0.2)
-    weights = weights / weights.sum()
-    model = AutoencoderKL.from_pretrained(work / "vae")
-    stored = work / "latents-all.npy"
-    if not stored.exists():
-        np.save(stored, encode(model, images).numpy())
-    latents = torch.from_numpy(np.load(stored))
+def sharpness_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """One minus the contrast term of SSIM in small and large windows, near the scales MS-SSIM weighs most."""
+    loss = a.new_zeros(())
+    a, b = (a + 1) / 2, (b + 1) / 2
+    for level, (weight, window) in enumerate(((0.3, 3), (0.3, 7), (0.25, 7), (0.15, 7))):
+        pool = lambda t, n=window: F.avg_pool2d(F.avg_pool2d(t, (n, 1), 1), (1, n), 1)
+        ma, mb = pool(a), pool(b)
+        va, vb, cov = pool(a * a) - ma * ma, pool(b * b) - mb * mb, pool(a * b) - ma * mb
+        loss = loss + weight * (1 - ((2 * cov + 9e-4) / (va + vb + 9e-4)).mean())
+        if level:
+            a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return loss
+
+
+def decoder(work: Path, steps: int, batch: int, rate: float, decay: float) -> None:
+    """The decoder alone, on whole pictures and frozen latents with noise.
+
+    The noise stands for what a diffusion model leaves on its latents: the decoder learns to
+    put the fine texture of the repeated pictures back.
+    """
+    shown, extra = gallery.load(work / "study"), np.load(work / "fresh.npz")
+    images = np.concatenate([shown.images, extra["images"]])
+    latents = torch.from_numpy(np.concatenate([np.load(work / "latents.npy"), extra["latents"]]))
+    groups = np.concatenate([shown.groups, extra["groups"]])
+    weights = np.zeros(len(images))
+    for group, share in DECODER_WEIGHTS.items():
+        weights[groups == group] = share / max(1, int(np.sum(groups == group)))
+    weights /= weights.sum()
+    model = AutoencoderKL.from_pretrained(work / "vae", torch_dtype=torch.float32)
     parameters = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=1e-4)
+    model.decoder.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
     mean = Mean(parameters, 0.997)
     rng = np.random.default_rng(2)
     torch.manual_seed(2)
@@ -149,15 +174,16 @@ def decoder(work: Path, steps: int, batch: int, rate: float) -> None:
         optimizer.load_state_dict(state["optimizer"])
         mean.mean, step, rng = state["mean"], state["step"], state["rng"]
     while step < steps:
+        fade = min(1.0, (steps - step) / max(1.0, decay * steps))
         for group in optimizer.param_groups:
-            group["lr"] = rate * schedule(step, steps, 50, 0.35, 0.03)
+            group["lr"] = rate * min(1.0, (step + 1) / 50) * (0.02 + 0.98 * fade)
         rows = rng.choice(len(images), batch, p=weights)
         z = latents[rows]
-        z = z + 0.05 * torch.rand(batch, 1, 1, 1) * torch.randn_like(z)
-        x, y = tensor(images[rows]), model.decode(z).sample
-        l1, structure = (x - y).abs().mean(), structure_loss(x, y)
+        z = z + DECODER_NOISE * torch.rand(batch, 1, 1, 1) * torch.randn_like(z)
+        x, y = tensor(images[rows]), model.decode(z.contiguous(memory_format=torch.channels_last)).sample
+        l1, structure = (x - y).abs().mean(), sharpness_loss(x, y)
         optimizer.zero_grad()
-        (l1 + 0.5 * structure).backward()
+        (l1 + 0.6 * structure).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         mean.update(step)
@@ -179,7 +205,10 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--decay", type=float, default=0.6, help="share of the decoder's steps over which its rate falls")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    {"joint": joint, "decoder": decoder}[options.phase](options.work, options.steps, options.batch, options.rate)
+    one_thread()
+    if options.phase == "joint":
+        joint(options.work, options.steps, options.batch, options.rate)
+    else:
+        decoder(options.work, options.steps, options.batch, options.rate, options.decay)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import nn
 
 MID, OUT = 16, 64
@@ -93,3 +96,13 @@ class U2NetP(nn.Module):
             decoded.insert(0, self.get_submodule(f"stage{number}d")(flow))
         sides = [upsample(self.get_submodule(f"side{n}")(d), x) for n, d in enumerate(decoded, 1)]
         return [self.outconv(torch.cat(sides, 1)), *sides]
+
+
+def segmenter(folder: Path) -> U2NetP:
+    """The exported segmenter."""
+    model = U2NetP()
+    tensors = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
+        raise ValueError(f"segmenter tensors do not fit: {missing} {unexpected}")
+    return model

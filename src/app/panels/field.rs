@@ -26,7 +26,7 @@ const SIDE: f32 = 176.0;
 
 /// A few words beside the pane's title.
 pub fn note(cx: &Cx<'_>) -> String {
-    match cx.tally.judged() {
+    match cx.tally.total() {
         0 => String::new(),
         1 => "1 picture".to_owned(),
         n => format!("{n} pictures · drag the lines or their crossing"),
@@ -35,7 +35,7 @@ pub fn note(cx: &Cx<'_>) -> String {
 
 /// Draws the pane.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
-    let judged = cx.tally.judged();
+    let judged = cx.tally.total();
     let header = controls::header(ui, cx, "Field", &note(cx));
     if judged == 0 && cx.state.study.outline().is_none() {
         let advice = "Every compared picture becomes a mark here.";
@@ -257,13 +257,13 @@ fn legend(ui: &mut Ui, cx: &mut Cx<'_>) {
         cx.ask(Action::SetThresholds(thresholds, gesture));
     }
     ui.add_space(UNIT);
-    let total = cx.tally.judged().max(1) as f32;
+    let total = cx.tally.total().max(1) as f32;
     for verdict in Verdict::ALL {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 5.0 * UNIT), Sense::hover());
         if rect.bottom() > ui.max_rect().bottom() {
             break;
         }
-        let count = cx.tally.of(verdict);
+        let count = cx.tally.count(verdict);
         let words = format!("{} {count}: {}", verdict.letters(), verdict.meaning());
         response.widget_info(|| WidgetInfo::labeled(egui::Role::Label, true, &words));
         let painter = ui.painter();

@@ -91,7 +91,7 @@ const QUADRANTS: [(Verdict, Align2); 4] = [
 pub fn quadrant_names(ui: &Ui, cx: &Cx<'_>, plot: Rect) {
     let painter = ui.painter();
     for (verdict, corner) in QUADRANTS {
-        let words = format!("{} {}", verdict.letters(), cx.tally.of(verdict));
+        let words = format!("{} {}", verdict.letters(), cx.tally.count(verdict));
         let color = cx.theme.verdict(Some(verdict));
         let galley = painter.layout_no_wrap(words, controls::small(), color);
         let at = corner.pos_in_rect(&plot.shrink(4.0));

@@ -97,7 +97,7 @@ fn chips(ui: &mut Ui, cx: &mut Cx<'_>) {
         for verdict in Verdict::ALL {
             let (rect, response) = ui.allocate_exact_size(vec2(width, 6.5 * UNIT), Sense::click());
             let on = cx.state.wanted.contains(&verdict);
-            let count = cx.tally.of(verdict);
+            let count = cx.tally.count(verdict);
             let name = format!("{} {count}", verdict.letters());
             response.widget_info(|| WidgetInfo::selected(egui::Role::CheckBox, true, on, &name));
             let theme = cx.theme;

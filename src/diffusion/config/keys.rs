@@ -99,6 +99,11 @@ impl Keys {
         }
     }
 
+    /// Settings one level down in the same file.
+    pub fn inner(&self, map: Map<String, Value>) -> Self {
+        Self::new(&self.path, map)
+    }
+
     /// The value of a key; `None` when absent or null.
     pub fn get(&mut self, key: &str) -> Option<Value> {
         self.seen.insert(key.to_owned());

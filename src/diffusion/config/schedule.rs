@@ -125,7 +125,11 @@ impl ScheduleConfig {
     /// The key and value that is out of range, unknown, or cannot be honoured by any scheduler. What only some cannot
     /// honour is kept in [`refusals`](Self::refusals).
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let mut k = Keys::read(path)?;
+        Self::of(Keys::read(path)?)
+    }
+
+    /// Checks settings.
+    pub(in crate::diffusion) fn of(mut k: Keys) -> Result<Self, CheckpointError> {
         let default = Self::default();
         let class = k
             .get("_class_name")

@@ -41,10 +41,14 @@ impl TextConfig {
     /// # Errors
     /// The key and value that is out of range or cannot be honoured.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let mut k = Keys::read(path)?;
+        Self::of(Keys::read(path)?)
+    }
+
+    /// Checks settings.
+    pub(in crate::diffusion) fn of(mut k: Keys) -> Result<Self, CheckpointError> {
         // A whole CLIP model keeps the text half one level down.
         if let Some(Value::Object(inner)) = k.get("text_config").filter(|_| k.get("hidden_size").is_none()) {
-            k = Keys::new(path, inner);
+            k = k.inner(inner);
         }
         k.only(&[
             ("use_attention_mask", json!(false)),

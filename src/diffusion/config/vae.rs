@@ -32,7 +32,11 @@ impl VaeConfig {
     /// # Errors
     /// The key and value that is out of range or cannot be honoured.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let mut k = Keys::read(path)?;
+        Self::of(Keys::read(path)?)
+    }
+
+    /// Checks settings.
+    pub(in crate::diffusion) fn of(mut k: Keys) -> Result<Self, CheckpointError> {
         k.only(&[
             ("act_fn", json!("silu")),
             ("in_channels", json!(3)),

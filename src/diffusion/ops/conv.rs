@@ -1,6 +1,10 @@
 //! 2-D convolution as a matrix product over unfolded patches.
 
-use super::matmul::{Onto, Target, View, multiply};
+use super::{
+    matmul::{Onto, Target, View},
+    panels::Weights,
+    widen::Stored,
+};
 use rayon::prelude::*;
 use std::cell::Cell;
 
@@ -42,7 +46,7 @@ thread_local! {
 pub fn conv2d(
     x: &[f32],
     shape: Conv,
-    weight: &[f32],
+    weight: Stored<'_>,
     bias: Option<&[f32]>,
     shift: Option<&[f32]>,
     residual: Option<&[f32]>,
@@ -62,23 +66,17 @@ pub fn conv2d(
     let size = inputs * shape.height * shape.width;
     let target = Target::new(&mut out);
     let threads = if parallel { rayon::current_num_threads() } else { 1 };
+    let matrix = Weights {
+        values: weight,
+        outputs,
+        inputs: depth,
+    };
 
     if kernel == 1 && shape.stride == 1 && shape.padding == 0 {
         for i in 0..batch {
-            let (a, b) = (
-                View::rows(weight, depth),
-                View::rows(&x[i * size..(i + 1) * size], pixels),
-            );
+            let b = View::rows(&x[i * size..(i + 1) * size], pixels);
             let target = target.after(i * outputs * pixels);
-            multiply(
-                (outputs, pixels, depth),
-                target,
-                pixels,
-                Onto::Add,
-                a,
-                b,
-                parallel,
-            );
+            matrix.times(b, pixels, target, pixels, Onto::Add, parallel);
         }
         return out;
     }
@@ -89,8 +87,12 @@ pub fn conv2d(
         return out;
     }
 
-    // Tiles of whole output rows whose patches fill about 1 MB.
-    let tile = (262_144 / depth).max(64).div_euclid(columns).clamp(1, rows);
+    // Tiles of whole output rows whose patches fill about 1 MB; larger ones where each tile widens the weights.
+    let (values, least) = match weight {
+        Stored::F32(_) => (262_144, 64),
+        Stored::F16(_) | Stored::Bf16(_) => (524_288, 128),
+    };
+    let tile = (values / depth).max(least).div_euclid(columns).clamp(1, rows);
     let tiles = rows.div_ceil(tile);
     if threads > 1 && batch * tiles < 2 * threads && batch % threads != 0 {
         // Too few tiles for the threads: they unfold together and share each product.
@@ -104,9 +106,15 @@ pub fn conv2d(
                 .for_each(|(j, part)| {
                     unfold(picture, shape, 0..rows, j * share, part);
                 });
-            let (a, b) = (View::rows(weight, depth), View::rows(&patches, pixels));
             let target = target.after(i * outputs * pixels);
-            multiply((outputs, pixels, depth), target, pixels, Onto::Add, a, b, true);
+            matrix.times(
+                View::rows(&patches, pixels),
+                pixels,
+                target,
+                pixels,
+                Onto::Add,
+                true,
+            );
         }
         return out;
     }
@@ -123,10 +131,10 @@ pub fn conv2d(
             0,
             &mut patches[..depth * n],
         );
-        let (a, b) = (View::rows(weight, depth), View::rows(&patches[..depth * n], n));
         // Tasks write disjoint rows of the output planes.
         let target = target.after(i * outputs * pixels + from * columns);
-        multiply((outputs, n, depth), target, pixels, Onto::Add, a, b, false);
+        let b = View::rows(&patches[..depth * n], n);
+        matrix.times(b, n, target, pixels, Onto::Add, false);
         PATCHES.set(patches);
     };
     if threads > 1 {

@@ -1,7 +1,7 @@
 //! 3×3 convolution without unfolding, for processors with AVX2: the matrix product's inner loop reads a padded copy
 //! of the picture instead of nine shifted ones.
 
-use super::{conv::Conv, matmul::Target};
+use super::{conv::Conv, matmul::Target, widen::Stored};
 use rayon::prelude::*;
 use std::{arch::x86_64::*, cell::Cell};
 
@@ -14,6 +14,7 @@ const STRIP: usize = 98_304;
 
 thread_local! {
     static PADDED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static TAPS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 /// Whether this path applies and is the faster one. AVX-512 machines are better served by the matrix product.
@@ -35,7 +36,7 @@ pub fn applies(shape: &Conv) -> bool {
 }
 
 /// Adds the convolution to `out[batch, outputs, height, width]`.
-pub fn add_conv3x3(x: &[f32], shape: Conv, weight: &[f32], out: &mut [f32], threads: usize) {
+pub fn add_conv3x3(x: &[f32], shape: Conv, weight: Stored<'_>, out: &mut [f32], threads: usize) {
     let Conv {
         batch,
         inputs,
@@ -78,9 +79,10 @@ pub fn add_conv3x3(x: &[f32], shape: Conv, weight: &[f32], out: &mut [f32], thre
         // Tasks write disjoint rows of the output planes.
         let target = target.after(i * outputs * area + rows.start * width);
         let blocks = outputs.div_ceil(CHANNELS);
+        let mut taps = TAPS.take();
         for block in 0..blocks {
             let (from, to) = (block * outputs / blocks, (block + 1) * outputs / blocks);
-            let weight = &weight[from * inputs * 9..to * inputs * 9];
+            let weight = weight.widened(from * inputs * 9..to * inputs * 9, &mut taps);
             let target = target.after(from * area);
             // SAFETY: `applies` has checked the instruction set, `place` the sizes.
             unsafe {
@@ -94,6 +96,7 @@ pub fn add_conv3x3(x: &[f32], shape: Conv, weight: &[f32], out: &mut [f32], thre
                 }
             }
         }
+        TAPS.set(taps);
         PADDED.set(padded);
     };
     if threads > 1 {

@@ -2,63 +2,56 @@
 
 use super::{
     math::{exp, gelu, vectorised},
-    matmul::{Onto, Target, View, multiply},
+    matmul::{Onto, Target, View},
+    panels::Weights,
 };
 use rayon::prelude::*;
 
-/// `x[rows, k] · wᵀ[k, n] + bias + residual`, with `w` stored as `[n, k]`.
+/// `x[rows, inputs] · weightᵀ + bias + residual`, `[rows, outputs]`.
 pub fn linear(
     x: &[f32],
-    weight: &[f32],
-    (n, k): (usize, usize),
+    weight: Weights<'_>,
     bias: Option<&[f32]>,
     residual: Option<&[f32]>,
     parallel: bool,
 ) -> Vec<f32> {
+    let (n, k) = (weight.outputs, weight.inputs);
     let rows = x.len() / k;
     let (mut out, onto) = prefill_rows(rows, n, bias, residual);
-    let (a, b) = (View::rows(x, k), View::columns(weight, k));
-    multiply((rows, n, k), Target::new(&mut out), n, onto, a, b, parallel);
+    weight.transposed_after(View::rows(x, k), rows, Target::new(&mut out), n, onto, parallel);
     out
 }
 
-/// As [`linear`] on every pixel of planes `x[batch, k, pixels]`; gives tokens `[batch, pixels, n]`.
+/// As [`linear`] on every pixel of planes `x[batch, inputs, pixels]`; gives tokens `[batch, pixels, outputs]`.
 pub fn linear_from_planes(
     x: &[f32],
     pixels: usize,
-    weight: &[f32],
-    (n, k): (usize, usize),
+    weight: Weights<'_>,
     bias: Option<&[f32]>,
     parallel: bool,
 ) -> Vec<f32> {
+    let (n, k) = (weight.outputs, weight.inputs);
     let batch = x.len() / (k * pixels);
     let (mut out, onto) = prefill_rows(batch * pixels, n, bias, None);
     let target = Target::new(&mut out);
     for (i, x) in x.chunks(k * pixels).enumerate() {
-        let (a, b) = (View::columns(x, pixels), View::columns(weight, k));
-        multiply(
-            (pixels, n, k),
-            target.after(i * pixels * n),
-            n,
-            onto,
-            a,
-            b,
-            parallel,
-        );
+        let target = target.after(i * pixels * n);
+        weight.transposed_after(View::columns(x, pixels), pixels, target, n, onto, parallel);
     }
     out
 }
 
-/// As [`linear`] on tokens `x[batch, pixels, k]`; gives planes `[batch, n, pixels]`, plus `residual` of that shape.
+/// As [`linear`] on tokens `x[batch, pixels, inputs]`; gives planes `[batch, outputs, pixels]`, plus `residual` of
+/// that shape.
 pub fn linear_to_planes(
     x: &[f32],
     pixels: usize,
-    weight: &[f32],
-    (n, k): (usize, usize),
+    weight: Weights<'_>,
     bias: Option<&[f32]>,
     residual: &[f32],
     parallel: bool,
 ) -> Vec<f32> {
+    let (n, k) = (weight.outputs, weight.inputs);
     let mut out = residual.to_vec();
     if let Some(bias) = bias {
         for (plane, b) in out.chunks_mut(pixels).zip(bias.iter().cycle()) {
@@ -67,16 +60,8 @@ pub fn linear_to_planes(
     }
     let target = Target::new(&mut out);
     for (i, x) in x.chunks(k * pixels).enumerate() {
-        let (a, b) = (View::rows(weight, k), View::columns(x, k));
-        multiply(
-            (n, pixels, k),
-            target.after(i * pixels * n),
-            pixels,
-            Onto::Add,
-            a,
-            b,
-            parallel,
-        );
+        let target = target.after(i * pixels * n);
+        weight.times(View::columns(x, k), pixels, target, pixels, Onto::Add, parallel);
     }
     out
 }

@@ -1,6 +1,6 @@
 //! Counts of the classes, over a run and per group of prompts.
 
-use crate::study::{Generation, Prompt, Thresholds, Verdict};
+use super::{Generation, Prompt, Thresholds, Verdict};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,6 +19,9 @@ pub struct Tally {
     /// Not memorized.
     #[serde(rename = "NM")]
     pub not_memorized: usize,
+    /// In no class: not compared yet.
+    #[serde(skip)]
+    pub open: usize,
 }
 
 impl Tally {
@@ -42,7 +45,7 @@ impl Tally {
         }
     }
 
-    /// Count of all classes.
+    /// Count of all classes; without those that are not compared.
     pub fn total(&self) -> usize {
         Verdict::ALL.into_iter().map(|v| self.count(v)).sum()
     }
@@ -53,8 +56,20 @@ impl Tally {
     }
 }
 
-/// Tallies per [`Prompt::group`] (empty string: prompts without a group). Generations that were not
-/// compared are passed over.
+/// Tally of all generations.
+pub fn tally<'a>(generations: impl IntoIterator<Item = &'a Generation>, thresholds: &Thresholds) -> Tally {
+    let mut tally = Tally::default();
+    for generation in generations {
+        match generation.verdict(thresholds) {
+            Some(verdict) => tally.add(verdict),
+            None => tally.open += 1,
+        }
+    }
+    tally
+}
+
+/// Tallies per [`Prompt::group`] (empty string: prompts without a group). A group is
+/// there as soon as it has a generation.
 pub fn tally_by_group<'a>(
     generations: impl IntoIterator<Item = &'a Generation>,
     prompts: &[Prompt],
@@ -64,12 +79,11 @@ pub fn tally_by_group<'a>(
         .iter()
         .map(|p| (p.index, p.group.as_deref().unwrap_or_default()))
         .collect();
-    let mut tallies = BTreeMap::<String, Tally>::new();
+    let mut members = BTreeMap::<&str, Vec<&Generation>>::new();
     for generation in generations {
-        if let Some(verdict) = generation.verdict(thresholds) {
-            let group = groups.get(&generation.key.prompt).copied().unwrap_or_default();
-            tallies.entry(group.to_owned()).or_default().add(verdict);
-        }
+        let group = groups.get(&generation.key.prompt).copied().unwrap_or_default();
+        members.entry(group).or_default().push(generation);
     }
-    tallies
+    let tallied = |(group, members): (&str, Vec<_>)| (group.to_owned(), tally(members, thresholds));
+    members.into_iter().map(tallied).collect()
 }
