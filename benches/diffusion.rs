@@ -1,13 +1,21 @@
-//! Time of a whole generation: `PENTIMENTO_MODEL=DIR cargo bench --bench diffusion`.
+//! Time of a whole generation: `PENTIMENTO_MODEL=DIR cargo bench --bench diffusion`; the demo's checkpoint when no
+//! model is named.
 //!
-//! Prints wall time, the minimum of several runs. `PENTIMENTO_THREADS`, `PENTIMENTO_STEPS` and
+//! Prints wall time, the minimum of several runs; for probes the ratio to a pass without, all measured in turn; and how
+//! long switching to a variant takes. `PENTIMENTO_THREADS`, `PENTIMENTO_STEPS` and
 //! `PENTIMENTO_SEEDS` change the setting; `PENTIMENTO_OUT` names a folder for the pictures and `sample.safetensors`.
 
+use candle_core::Tensor;
 use pentimento::{
-    diffusion::{Checkpoint, InitialNoise, LoadOptions, Observer, Pipeline, SampleRequest, Silent, Step},
-    study::Sampling,
+    diffusion::{
+        Checkpoint, InitialNoise, LayerSet, LoadOptions, Observer, Pipeline, ProbeSet, SampleRequest, Silent,
+        Step, Tap,
+    },
+    study::{BitMask, Edit, LayerRef, MaskEdit, NeuronEdit, Sampling, Variant},
 };
-use std::{collections::HashMap, env, error::Error, ops::ControlFlow, path::Path, time::Instant};
+use std::{
+    collections::HashMap, env, error::Error, hint::black_box, ops::ControlFlow, path::Path, time::Instant,
+};
 
 struct Previews<'a>(&'a Pipeline, Vec<image::RgbImage>);
 
@@ -24,6 +32,96 @@ impl Observer for Previews<'_> {
     }
 }
 
+/// Asks for views and looks at none.
+struct Looker(ProbeSet);
+
+impl Observer for Looker {
+    fn step(&mut self, _: &Step<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+    fn probe(&self) -> ProbeSet {
+        self.0.clone()
+    }
+}
+
+/// Passes through the network with probes off, on one layer (each in turn of the list) and on all, alternated.
+fn probes(pipeline: &Pipeline, input: &Tensor, context: &Tensor, rounds: u64) -> candle_core::Result<()> {
+    let layers = pipeline.unet().config().transformer_blocks().len();
+    let one = |place| ProbeSet {
+        layers: LayerSet::only([place]),
+        ..ProbeSet::all()
+    };
+    let mut sets = vec![("off".to_owned(), ProbeSet::none())];
+    sets.extend([0, layers / 2, layers - 1].map(|place| (format!("layer {place}"), one(place))));
+    sets.push(("all".to_owned(), ProbeSet::all()));
+    let mut least = vec![f64::INFINITY; sets.len()];
+    for _ in 0..rounds {
+        for ((_, set), least) in sets.iter().zip(&mut least) {
+            let mut looker = Looker(set.clone());
+            let start = Instant::now();
+            let tap = Tap::new(&mut looker, 0, 481, true);
+            black_box(
+                pipeline
+                    .unet()
+                    .forward(input, 481, context, pipeline.compute(), tap)?,
+            );
+            *least = least.min(start.elapsed().as_secs_f64());
+        }
+    }
+    for ((name, _), time) in sets.iter().zip(&least) {
+        println!(
+            "probe {name:9} {:8.1} ms, {:.3} × off",
+            time * 1e3,
+            time / least[0]
+        );
+    }
+    Ok(())
+}
+
+/// Switching to a variant: value neurons of all layers, and masks of all `ff.net.2`.
+fn variants(pipeline: &Pipeline, rounds: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let blocks = pipeline.unet().config().transformer_blocks();
+    let neurons = (0..blocks.len() as u32).map(|layer| {
+        Edit::Neurons(NeuronEdit {
+            layer: LayerRef::Index(layer),
+            neurons: (0..8).collect(),
+            factor: 0.0,
+            when: None,
+        })
+    });
+    let mut masks = Vec::new();
+    for block in &blocks {
+        let weight = format!("{block}.ff.net.2.weight");
+        let shape = pipeline.unet_weights().stored(&weight).map(|t| t.dims().to_vec());
+        let shape = shape.ok_or("a feed-forward is missing")?;
+        let entries: Vec<bool> = (0..shape.iter().product()).map(|i: usize| i % 100 == 7).collect();
+        masks.push(Edit::Mask(MaskEdit {
+            weight,
+            zero: BitMask::from_bools(shape, &entries)?,
+            when: None,
+        }));
+    }
+    for (name, edits) in [("neurons", neurons.collect()), ("masks", masks)] {
+        let variant = Variant {
+            name: name.to_owned(),
+            edits,
+            ..Variant::default()
+        };
+        let mut least = f64::INFINITY;
+        for _ in 0..rounds {
+            let start = Instant::now();
+            black_box(pipeline.with_variant(&variant)?);
+            least = least.min(start.elapsed().as_secs_f64());
+        }
+        println!(
+            "switch, {name:7} {:8.1} ms for {} edits",
+            least * 1e3,
+            variant.edits.len()
+        );
+    }
+    Ok(())
+}
+
 fn setting(name: &str, default: u64) -> u64 {
     env::var(name)
         .ok()
@@ -32,10 +130,8 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Ok(model) = env::var("PENTIMENTO_MODEL") else {
-        println!("PENTIMENTO_MODEL is not set; nothing to measure");
-        return Ok(());
-    };
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/model");
+    let model = env::var("PENTIMENTO_MODEL").unwrap_or_else(|_| demo.to_owned());
     let checkpoint = Checkpoint::open(Path::new(&model))?;
     println!("{}", checkpoint.summary());
     let start = Instant::now();
@@ -62,6 +158,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let context = pipeline.encode_prompts(&["", request.prompt.as_str()])?;
     let input = noise.narrow(0, 0, 1)?.repeat((2, 1, 1, 1))?;
     let repeat = setting("PENTIMENTO_REPEAT", 10);
+    pool.install(|| variants(&pipeline, repeat))
+        .map_err(|e| e.to_string())?;
     let best = |name: &str, f: &dyn Fn() -> Result<(), Box<dyn Error + Send + Sync>>| {
         let mut least = f64::INFINITY;
         for _ in 0..repeat {
@@ -78,6 +176,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pool.install(|| pipeline.predict(&input, 481, &context))?;
         Ok(())
     });
+    pool.install(|| probes(&pipeline, &input, &context, repeat))?;
     best("vae decode", &|| {
         pool.install(|| pipeline.decode(&noise.narrow(0, 0, 1)?))?;
         Ok(())

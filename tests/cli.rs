@@ -237,3 +237,70 @@ fn a_scan_resumes_to_the_same_bytes() {
         );
     }
 }
+
+#[test]
+fn a_variant_is_drawn_with_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let model = fixtures.join("diffusion/sd1");
+    let variants = fixtures.join("variants");
+    let draw = |model: &Path, variant: Option<&str>, out: &str| {
+        let out = folder.path().join(out);
+        let file = variant.map(|v| variants.join(v));
+        let mut args = vec![
+            "generate",
+            "--quiet",
+            "--prompt",
+            "a photo of a red house",
+            "--steps",
+            "4",
+        ];
+        args.extend(["--model", path(model), "--out", path(&out)]);
+        if let Some(file) = &file {
+            args.extend(["--variant", path(file)]);
+        }
+        let output = pentimento(folder.path(), &args);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let picture = out.join("img_0000_00.png");
+        let marks = pentimento::store::picture_text(&picture).unwrap();
+        (image::open(&picture).unwrap().to_rgb8(), marks)
+    };
+    let (original, marks) = draw(&model, None, "original");
+    assert!(!marks.contains_key("variant"));
+    let (edited, marks) = draw(&model, Some("mask.toml"), "edited");
+    assert_ne!(original, edited);
+    assert_eq!(marks["variant"], "mask");
+    assert_eq!(marks["variant hash"].len(), 64);
+
+    let (out, again) = (folder.path().join("model"), folder.path().join("again"));
+    let export = |variant: &str, out: &Path, more: &[&str]| {
+        let file = variants.join(variant);
+        let mut args = vec!["export", "--model", path(&model), "--variant", path(&file)];
+        args.extend(["--out", path(out)]);
+        args.extend(more);
+        pentimento(folder.path(), &args)
+    };
+    let exported = export("mask.toml", &out, &[]);
+    assert_eq!(exported.status.code(), Some(0), "{}", text(&exported.stderr));
+    assert_eq!(text(&exported.stdout).trim(), path(&out));
+    assert!(out.join("variant.toml").is_file());
+    assert_eq!(draw(&out, None, "from the export").0, edited);
+
+    // What weights cannot carry is named, with what to do, and nothing is written.
+    let refused = export("neurons-limited.toml", &again, &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    for part in ["edit 2", "steps 2..6", "edit 3", "--weights-only"] {
+        assert!(said.contains(part), "“{part}” is not in: {said}");
+    }
+    assert!(!again.exists());
+    let refused = export("guidance-timestep.toml", &again, &["--weights-only"]);
+    assert!(text(&refused.stderr).contains("Nothing of this variant"));
+    let exported = export("neurons-limited.toml", &again, &["--weights-only"]);
+    assert_eq!(exported.status.code(), Some(0), "{}", text(&exported.stderr));
+    assert!(
+        text(&exported.stderr).contains("1 of 3 edits"),
+        "{}",
+        text(&exported.stderr)
+    );
+}

@@ -32,6 +32,7 @@ fn job(outline: &StudyOutline, prompts: usize, seeds: Vec<u64>) -> GenerateJob {
         prompts: outline.prompts[..prompts].to_vec(),
         seeds,
         sampling,
+        variant: None,
         redraw: false,
     }
 }
@@ -193,5 +194,75 @@ fn loose_parts_make_a_study_and_a_broken_picture_is_left_out() {
         judged
             .iter()
             .all(|g| g.matches.len() == 5 && g.matches.iter().all(|m| m.gallery != 4))
+    );
+}
+
+#[test]
+fn a_studys_variants_are_read_and_drawn_into_a_run_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("study");
+    std::fs::create_dir(&study).unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let quoted = |path: std::path::PathBuf| format!("{:?}", path.to_str().unwrap());
+    let text = format!(
+        "name = \"v\"\n[model]\npath = {}\n[prompts]\npath = \"p.txt\"\n[sampling]\nwidth = 64\nheight = 64\n\
+         [[variants]]\npath = {}\n[[variants]]\npath = \"absent.toml\"\n",
+        quoted(fixtures.join("diffusion/sd1")),
+        quoted(fixtures.join("variants/mask.toml")),
+    );
+    std::fs::write(study.join("study.toml"), text).unwrap();
+    std::fs::write(study.join("p.txt"), "a photo of a red house\n").unwrap();
+
+    let draw = |run: &str, variant: bool| {
+        let handle = engine(&folder.path().join(run));
+        let (_, outline, notices) = open(&handle, &study);
+        let outline = outline.unwrap();
+        assert!(
+            notices.iter().any(|n| n.to_string().contains("absent.toml")),
+            "{notices:?}"
+        );
+        assert_eq!(outline.variants.len(), 1);
+        // A variant file that is opened later joins the study and replaces none of another name.
+        let mut opened = None;
+        follow(
+            &handle,
+            Job::Open(fixtures.join("variants/neurons.toml")),
+            &mut |event| {
+                if let Event::Variant(variant) = event {
+                    opened = Some(variant.clone());
+                }
+            },
+        );
+        assert_eq!(opened.unwrap().name, "neurons");
+        let work = GenerateJob {
+            variant: variant.then(|| outline.variants[0].clone()),
+            ..job(&outline, 1, vec![3])
+        };
+        let mut drawn = None;
+        let ending = follow(&handle, Job::Generate(work.clone()), &mut |event| {
+            if let Event::Drawn(g) = event {
+                drawn = Some(g.clone());
+            }
+        });
+        assert!(matches!(ending, Ending::Finished), "{ending:?}");
+        // The same folder does not take pictures of the other kind.
+        let other = GenerateJob {
+            variant: (!variant).then(|| outline.variants[0].clone()),
+            ..work
+        };
+        let Ending::Failed(problem) = follow(&handle, Job::Generate(other), &mut |_| {}) else {
+            panic!("a run must not mix variants")
+        };
+        assert!(problem.to_string().contains("variant:"), "{problem}");
+        drawn.unwrap()
+    };
+    let (original, edited) = (draw("a", false), draw("b", true));
+    assert_eq!(
+        (original.variant.as_deref(), edited.variant.as_deref()),
+        (None, Some("mask"))
+    );
+    assert_ne!(
+        std::fs::read(&original.image).unwrap(),
+        std::fs::read(&edited.image).unwrap()
     );
 }

@@ -31,6 +31,7 @@ fn scan(seeds: Vec<u64>) -> BTreeMap<String, Tally> {
         prompts: prompts.clone(),
         seeds,
         sampling: outline.sampling.clone(),
+        variant: None,
         redraw: false,
     };
     let mut judged: Vec<Arc<Generation>> = Vec::new();

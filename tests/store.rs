@@ -80,7 +80,7 @@ arithmetic = "reference"
     );
     assert_eq!(study.arithmetic, Arithmetic::Reference);
     assert!(study.notices.is_empty());
-    let outline = study.outline(Vec::new(), Vec::new());
+    let outline = study.outline(Vec::new(), Vec::new(), Vec::new());
     assert_eq!(outline.root.as_deref(), Some(Path::new("/home/me/demo")));
     assert_eq!(outline.gallery_root, study.gallery);
 }
@@ -181,6 +181,7 @@ fn what_is_dropped_is_recognised() {
     put(&folder, "seg/config.json", r#"{"architecture": "u2netp"}"#);
     put(&folder, "seg/model.safetensors", "");
     put(&folder, "run/run.toml", "format = 1");
+    put(&folder, "v.toml", "format = 1");
     put(&folder, "gallery/a.JPG", "");
     put(&folder, "gallery/config.json", r#"{"architecture": "x"}"#);
     for name in ["p.csv", "p.TSV", "p.jsonl", "p.txt"] {
@@ -197,6 +198,7 @@ fn what_is_dropped_is_recognised() {
         ("part", Recognised::Checkpoint(here("part"))),
         ("seg", Recognised::Segmenter(here("seg"))),
         ("run", Recognised::Run(here("run"))),
+        ("v.toml", Recognised::Variant(here("v.toml"))),
         ("gallery", Recognised::Gallery(here("gallery"))),
     ] {
         assert_eq!(recognise(&here(path)), Ok(want), "{path}");

@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     render::Highlight,
-    study::{GenerationKey, Sampling, Thresholds, Verdict},
+    study::{GenerationKey, Sampling, Thresholds, Variant, Verdict},
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// How a click on a prompt changes the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Action {
     Seeds(String),
     /// Change how pictures are drawn.
     SetSampling(Sampling),
+    /// Draw with a variant, or with the checkpoint as it is.
+    SetVariant(Option<Arc<Variant>>),
     /// Write at the path to open.
     PathDraft(String),
     /// Show or hide the path field.

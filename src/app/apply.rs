@@ -191,6 +191,7 @@ impl App {
             }
             Action::Seeds(text) => state.seeds = text,
             Action::SetSampling(sampling) => state.sampling = sampling,
+            Action::SetVariant(variant) => state.variant = variant,
             Action::PathDraft(text) => state.path_draft = text,
             Action::ShowPath(open) => state.open.path = open,
             Action::ShowRunSettings(open) => state.open.run_settings = open,
@@ -247,6 +248,8 @@ impl App {
         // Whoever starts a run wants to see it.
         state.selection.pinned = false;
         let sampling = state.sampling.clone();
+        let variant = state.variant.clone();
+        let variant_name = variant.as_ref().map(|v| v.name.as_str());
         // Asking for nothing but what is there means: let me see it form again.
         let there = |p: &Prompt, seed: u64| {
             state
@@ -255,13 +258,14 @@ impl App {
                     prompt: p.index,
                     seed,
                 })
-                .is_some_and(|g| !g.matches.is_empty())
+                .is_some_and(|g| !g.matches.is_empty() && g.variant.as_deref() == variant_name)
         };
         let redraw = prompts.iter().all(|p| seeds.iter().all(|&seed| there(p, seed)));
         self.submit(Job::Generate(GenerateJob {
             prompts,
             seeds,
             sampling,
+            variant,
             redraw,
         }));
     }

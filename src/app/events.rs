@@ -38,6 +38,12 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             }
         }
         Event::Opened(outline) => opened(state, thumbnails, outline),
+        Event::Variant(variant) => {
+            state.variants.retain(|v| v.name != variant.name);
+            state.variants.push(variant.clone());
+            // Whoever opens one wants to draw with it.
+            state.variant = Some(variant);
+        }
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Step(step) => {
@@ -101,6 +107,8 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.thresholds = outline.thresholds;
     state.sampling = outline.sampling.clone();
     state.seeds = seed_text(&outline.seeds);
+    state.variants = outline.variants.clone();
+    state.variant = None;
     if let Some(root) = outline.root.clone() {
         state.remember(root);
     }

@@ -5,7 +5,7 @@ use super::{history::History, study_view::StudyView};
 use crate::{
     engine::{CancelToken, Job, JobId, PairRequest, PairView, Progress},
     render::{Highlight, Mode, Ramp},
-    study::{Generation, GenerationKey, Problem, Sampling, Thresholds, Verdict},
+    study::{Generation, GenerationKey, Problem, Sampling, Thresholds, Variant, Verdict},
 };
 use egui::Vec2;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -35,6 +35,10 @@ pub struct State {
     pub seeds: String,
     /// Parameters of the next run.
     pub sampling: Sampling,
+    /// The study's variants and those opened here.
+    pub variants: Vec<Arc<Variant>>,
+    /// The variant of the next run; `None` for the checkpoint as it is.
+    pub variant: Option<Arc<Variant>>,
     /// Jobs handed in and not ended yet, oldest first.
     pub jobs: Vec<RunningJob>,
     /// Troubles told, newest last.

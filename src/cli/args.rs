@@ -45,6 +45,8 @@ pub enum Command {
     Score(ScoreArgs),
     /// Run a study: draw, segment, compare, into a run folder
     Scan(ScanArgs),
+    /// Write a checkpoint with a variant's edits in its weights, in diffusers layout
+    Export(ExportArgs),
     /// Tell what will work on this machine
     Doctor(DoctorArgs),
 }
@@ -94,6 +96,9 @@ pub struct GenerateArgs {
     /// quantization to this safetensors file (one prompt, one seed or noise file)
     #[arg(long)]
     pub dump: Option<PathBuf>,
+    /// Draw with this variant of the checkpoint (a .toml file)
+    #[arg(long)]
+    pub variant: Option<PathBuf>,
     /// Folder for the pictures
     #[arg(long)]
     pub out: PathBuf,
@@ -153,12 +158,35 @@ pub struct ScanArgs {
     /// Other seeds than the study's
     #[arg(long, value_parser = seeds)]
     pub seeds: Option<Seeds>,
+    /// Draw with this variant of the study's checkpoint (a .toml file)
+    #[arg(long)]
+    pub variant: Option<PathBuf>,
     /// Run folder; a run with the same parameters is resumed
     #[arg(long)]
     pub out: PathBuf,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `pentimento export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Checkpoint folder in diffusers layout
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The variant (a .toml file)
+    #[arg(long)]
+    pub variant: PathBuf,
+    /// The folder to write; must not exist, or be empty
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Link files that no edit touches to the original instead of copying them
+    #[arg(long)]
+    pub link: bool,
+    /// Leave out edits that weights cannot carry, instead of refusing them
+    #[arg(long)]
+    pub weights_only: bool,
 }
 
 /// `pentimento doctor`.

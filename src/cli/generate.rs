@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     diffusion::{Checkpoint, InitialNoise, LoadOptions, Observer, Pipeline, SampleRequest, Step},
-    engine::{Eta, compute_pool, model_hash},
-    store::{RunParameters, write_picture},
-    study::{GenerationKey, Problem, RngKind, Sampling},
+    engine::{Eta, compute_pool, made_for_another, model_hash},
+    store::{RunParameters, read_variant, write_picture},
+    study::{GenerationKey, Problem, RngKind, Sampling, Variant},
 };
 use candle_core::{Device, Tensor};
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
@@ -27,6 +27,7 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     sampling
         .validate()
         .map_err(|reason| super::failed("These settings cannot be used", &reason))?;
+    let variant = args.variant.as_deref().map(read_variant).transpose()?;
     let noises = noises(args)?;
     if args.dump.is_some() && args.prompt.len() * noises.len() != 1 {
         return Err(Problem::new(
@@ -41,12 +42,22 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
         device: common.device.open()?,
         ..LoadOptions::default()
     };
-    let pipeline = pool
+    let mut pipeline = pool
         .install(|| Pipeline::load(&checkpoint, &options))
         .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
     let model_hash = model_hash(&checkpoint)
         .map_err(|e| super::failed("The weights cannot be read", &e).at(&args.model))?;
+    if let Some(variant) = &variant {
+        pipeline = pool.install(|| pipeline.with_variant(variant)).map_err(|e| {
+            let file = args.variant.as_deref().unwrap_or(&args.model);
+            super::failed("This variant cannot be drawn with", &e).at(file)
+        })?;
+        if let Some(problem) = made_for_another(variant, &model_hash) {
+            super::report(&problem);
+        }
+    }
     let parameters = RunParameters {
+        variant: variant.as_ref().map(Variant::id),
         program: RunParameters::this_program(),
         model: Some(model_hash),
         sampling: sampling.clone(),
@@ -140,10 +151,11 @@ fn dump(
     let collect = || -> Result<HashMap<&'static str, Tensor>, Box<dyn std::error::Error>> {
         let noise = pipeline.initial_noise(request)?;
         let count = noise.dim(0)?;
-        let mut texts = vec![request.sampling.negative.as_str(); count];
-        texts.extend(vec![request.prompt.as_str(); count]);
+        let pair = pipeline.text_embeddings(&request.prompt, Some(&request.sampling.negative))?;
+        let halves = [pair.narrow(0, 0, 1)?, pair.narrow(0, 1, 1)?];
+        let rows: Vec<&Tensor> = halves.iter().flat_map(|half| vec![half; count]).collect();
         Ok(HashMap::from([
-            ("text_embeddings", pipeline.encode_prompts(&texts)?),
+            ("text_embeddings", Tensor::cat(&rows, 0)?),
             ("noise", noise),
             (
                 "timesteps",

@@ -4,6 +4,7 @@
 mod args;
 mod console;
 mod doctor;
+mod export;
 mod generate;
 mod images;
 mod scan;
@@ -21,6 +22,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Segment(args) => segment::run(&args, common),
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
+        Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
     };
     match result {

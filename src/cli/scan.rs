@@ -6,13 +6,19 @@ use super::{
 };
 use crate::{
     engine::{self, EngineHandle, EngineOptions, Event, GenerateJob, Job, JobId},
-    store::read_prompts,
-    study::{Generation, GenerationKey, Problem, StudyOutline, Tally, Verdict, tally_by_group},
+    store::{read_prompts, read_variant},
+    study::{Generation, GenerationKey, Problem, StudyOutline, Tally, Variant, Verdict, tally_by_group},
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// Draws, segments and compares every prompt × seed that the run does not hold yet, then sums up.
 pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
+    let variant = args
+        .variant
+        .as_deref()
+        .map(read_variant)
+        .transpose()?
+        .map(Arc::new);
     let (handle, side) = EngineHandle::pair();
     let options = EngineOptions {
         threads: common.threads,
@@ -60,6 +66,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         prompts: prompts.clone(),
         seeds,
         sampling: outline.sampling.clone(),
+        variant: variant.clone(),
         redraw: false,
     };
     let (generate, _) = handle.submit(Job::Generate(job));
@@ -71,7 +78,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .filter(|g| wanted.contains(&g.key))
         .map(|g| &**g);
     let tallies = tally_by_group(judged, &prompts, &outline.thresholds);
-    print_summary(&tallies, &outline, args)
+    print_summary(&tallies, &outline, variant.as_deref(), args)
 }
 
 fn prompts_from(file: &Path) -> Result<Vec<crate::study::Prompt>, Problem> {
@@ -125,18 +132,23 @@ impl Watch {
 fn print_summary(
     tallies: &BTreeMap<String, Tally>,
     outline: &StudyOutline,
+    variant: Option<&Variant>,
     args: &ScanArgs,
 ) -> Result<(), Problem> {
     if args.json {
         let summary = serde_json::json!({
             "run": args.out,
             "study": outline.name,
+            "variant": variant.map(Variant::id),
             "arithmetic": outline.arithmetic,
             "thresholds": outline.thresholds,
             "groups": tallies,
         });
         println!("{summary:#}");
         return Ok(());
+    }
+    if let Some(variant) = variant {
+        println!("variant: {}", variant.id());
     }
     println!(
         "{}: thresholds F {:.3}, B {:.3}, {} arithmetic; results in {}",

@@ -80,7 +80,7 @@ pub struct Pass<'p, 'o> {
     /// Kernels.
     pub compute: Compute,
     /// Who is looking.
-    pub tap: Option<Tap<'o>>,
+    pub tap: &'p mut Option<Tap<'o>>,
 }
 
 /// One residual block and the transformer after it, if the level has cross-attention.
@@ -124,7 +124,7 @@ impl Layer {
     fn forward(&self, x: &Tensor, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
         let y = self.resnet.forward(x, Some(pass.time), pass.compute)?;
         match &self.attention {
-            Some(attention) => attention.forward(&y, pass.context, pass.compute, &mut pass.tap),
+            Some(attention) => attention.forward(&y, pass.context, pass.compute, pass.tap),
             None => Ok(y),
         }
     }

@@ -159,6 +159,9 @@ pub enum DiffusionError {
     /// The request is out of range, or does not fit the checkpoint.
     #[error("{0}")]
     Request(String),
+    /// A variant is not valid, or does not fit the checkpoint; names the edit.
+    #[error("the variant does not fit this checkpoint: {0}")]
+    Variant(String),
     /// The checkpoint cannot be loaded.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

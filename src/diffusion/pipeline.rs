@@ -4,6 +4,7 @@ use super::{
     Checkpoint, ClipTokenizer, DiffusionError, Kernels, LatentPreview, ScheduleConfig, TextEncoder, UNet,
     VaeDecoder, WeightMap,
     checkpoint::Part,
+    edits::Edits,
     layers::Compute,
     weights::{Holding, open_all},
 };
@@ -60,8 +61,8 @@ impl Default for LoadOptions {
     }
 }
 
-/// A checkpoint with its weights in memory. Cheap to clone: copies and [edited](Self::with_unet_tensors) pipelines
-/// share all weights that are the same.
+/// A checkpoint with its weights in memory. Cheap to clone: copies and [edited](Self::with_variant) pipelines share all
+/// weights that are the same.
 #[derive(Clone)]
 pub struct Pipeline {
     pub(super) tokenizer: Arc<ClipTokenizer>,
@@ -69,6 +70,7 @@ pub struct Pipeline {
     pub(super) unet: Arc<UNet>,
     pub(super) vae: Arc<VaeDecoder>,
     pub(super) schedule: Arc<ScheduleConfig>,
+    pub(super) edits: Arc<Edits>,
     unet_weights: WeightMap,
     preview: Arc<OnceLock<LatentPreview>>,
     pub(super) device: Device,
@@ -122,6 +124,7 @@ impl Pipeline {
             unet: Arc::new(unet),
             vae: Arc::new(vae),
             schedule: Arc::new(checkpoint.schedule.clone()),
+            edits: Arc::default(),
             unet_weights,
             preview: Arc::default(),
             device: device.clone(),
@@ -154,6 +157,7 @@ impl Pipeline {
         Ok(Self {
             unet: Arc::new(unet),
             unet_weights: weights,
+            edits: Arc::new(self.edits.for_other_weights()),
             ..self.clone()
         })
     }

@@ -1,7 +1,58 @@
 //! What an onlooker sees while a picture forms.
+//!
+//! An [`Observer`] is handed to [`Pipeline::sample`](super::Pipeline::sample) and called after every step; with a
+//! [`ProbeSet`] it also sees into the layers it names. This one adds up how strongly the value neurons of one layer
+//! answer to a prompt:
+//!
+//! ```
+//! use candle_core::Tensor;
+//! use pentimento::diffusion::{LayerSet, Observer, ProbeSet, Site, Step};
+//! use std::ops::ControlFlow;
+//!
+//! #[derive(Default)]
+//! struct Activity {
+//!     /// Mean |value| over tokens and pictures, per neuron, in the first step.
+//!     neurons: Vec<f32>,
+//!     trouble: Option<candle_core::Error>,
+//! }
+//!
+//! impl Observer for Activity {
+//!     // Called after every step; `ControlFlow::Break(())` would stop the drawing.
+//!     fn step(&mut self, _: &Step<'_>) -> ControlFlow<()> {
+//!         ControlFlow::Continue(())
+//!     }
+//!
+//!     // What to show besides: values of layer 6 (the middle of SD 1.x), in the first step only.
+//!     fn probe(&self) -> ProbeSet {
+//!         ProbeSet {
+//!             value: true,
+//!             layers: LayerSet::only([6]),
+//!             steps: 0..1,
+//!             ..ProbeSet::none()
+//!         }
+//!     }
+//!
+//!     // `values` is `[n, tokens, channels]`; with guidance on, both halves.
+//!     fn value(&mut self, site: &Site<'_>, values: &Tensor) {
+//!         let mean = || site.conditional(values)?.abs()?.mean((0, 1))?.to_vec1();
+//!         match mean() {
+//!             Ok(neurons) => self.neurons = neurons,
+//!             Err(error) => self.trouble = Some(error),
+//!         }
+//!     }
+//! }
+//! # let activity = Activity::default();
+//! # assert!(activity.probe().is_on(0) && !activity.probe().is_on(1));
+//! ```
+//!
+//! `sample(&request, &mut activity)` then leaves the numbers in `activity.neurons`. What is not asked for costs
+//! nothing; see `benches/diffusion.rs` for what the rest costs.
 
 use candle_core::{D, DType, Tensor};
-use std::ops::{ControlFlow, Range};
+use std::{
+    collections::BTreeSet,
+    ops::{ControlFlow, Range},
+};
 
 /// Looks on while pictures are drawn. Only [`step`](Self::step) must be written; the inner views are called for what
 /// [`probe`](Self::probe) asks for and cost nothing otherwise.
@@ -38,7 +89,32 @@ impl Observer for Silent {
     }
 }
 
-/// Which inner views an observer wants, and at which steps.
+/// Which transformer blocks an observer looks into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LayerSet {
+    /// All of them.
+    #[default]
+    All,
+    /// Those at these places in order of execution, see [`Site::index`].
+    Only(BTreeSet<usize>),
+}
+
+impl LayerSet {
+    /// The layers at these places.
+    pub fn only(places: impl IntoIterator<Item = usize>) -> Self {
+        Self::Only(places.into_iter().collect())
+    }
+
+    /// Whether a layer is among them.
+    pub fn contains(&self, place: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(places) => places.contains(&place),
+        }
+    }
+}
+
+/// Which inner views an observer wants, of which layers, and at which steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSet {
     /// Call [`Observer::attention`].
@@ -47,6 +123,8 @@ pub struct ProbeSet {
     pub value: bool,
     /// Call [`Observer::feed_forward`].
     pub feed_forward: bool,
+    /// Layers for which to call them.
+    pub layers: LayerSet,
     /// Step indices at which to call them.
     pub steps: Range<usize>,
 }
@@ -58,6 +136,7 @@ impl ProbeSet {
             attention: false,
             value: false,
             feed_forward: false,
+            layers: LayerSet::All,
             steps: 0..usize::MAX,
         }
     }
@@ -68,6 +147,7 @@ impl ProbeSet {
             attention: true,
             value: true,
             feed_forward: true,
+            layers: LayerSet::All,
             steps: 0..usize::MAX,
         }
     }
@@ -148,7 +228,7 @@ impl Step<'_> {
 
 /// Carries an observer through the network. Layers report to it; it passes on what was asked for.
 pub struct Tap<'a> {
-    observer: &'a mut dyn Observer,
+    sink: Sink<'a>,
     set: ProbeSet,
     step: usize,
     timestep: usize,
@@ -156,12 +236,35 @@ pub struct Tap<'a> {
     index: usize,
 }
 
+/// Where views go.
+enum Sink<'a> {
+    Observer(&'a mut dyn Observer),
+    /// Kept, for a part of a batch that is computed beside others.
+    Kept(Vec<View>),
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Attention,
+    Value,
+    FeedForward,
+}
+
+/// A view of a part of a batch.
+pub(super) struct View {
+    kind: Kind,
+    layer: String,
+    index: usize,
+    size: (usize, usize),
+    tensor: Tensor,
+}
+
 impl<'a> Tap<'a> {
     /// A tap for one pass through the network; `None` when nothing is to be shown at that step.
     pub fn new(observer: &'a mut dyn Observer, step: usize, timestep: usize, guided: bool) -> Option<Self> {
         let set = observer.probe();
         set.is_on(step).then_some(Self {
-            observer,
+            sink: Sink::Observer(observer),
             set,
             step,
             timestep,
@@ -170,48 +273,99 @@ impl<'a> Tap<'a> {
         })
     }
 
-    pub(super) fn wants_attention(&self) -> bool {
-        self.set.attention
+    /// A tap of the same kind that keeps what it is shown, for a part of the batch.
+    pub(super) fn for_part(set: ProbeSet) -> Tap<'static> {
+        Tap {
+            sink: Sink::Kept(Vec::new()),
+            set,
+            step: 0,
+            timestep: 0,
+            guided: false,
+            index: 0,
+        }
     }
 
-    fn site<'s>(&self, layer: &'s str, (height, width): (usize, usize)) -> Site<'s> {
-        let Self {
-            step,
-            timestep,
-            guided,
-            index,
-            ..
-        } = *self;
-        Site {
-            layer,
-            index,
-            step,
-            timestep,
-            height,
-            width,
-            guided,
+    /// What was asked for.
+    pub(super) fn set(&self) -> &ProbeSet {
+        &self.set
+    }
+
+    /// What was kept.
+    pub(super) fn into_kept(self) -> Vec<View> {
+        match self.sink {
+            Sink::Observer(_) => Vec::new(),
+            Sink::Kept(views) => views,
         }
+    }
+
+    /// Shows what the parts of a batch have kept, joined, in the order in which one pass would have shown it.
+    pub(super) fn show(&mut self, parts: Vec<Vec<View>>) -> candle_core::Result<()> {
+        let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+        loop {
+            let views: Vec<View> = parts.iter_mut().filter_map(Iterator::next).collect();
+            let Some(first) = views.first() else {
+                return Ok(());
+            };
+            let joined = Tensor::cat(&views.iter().map(|v| &v.tensor).collect::<Vec<_>>(), 0)?;
+            self.index = first.index;
+            self.report(first.kind, &first.layer, first.size, &joined);
+        }
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        let asked = match kind {
+            Kind::Attention => self.set.attention,
+            Kind::Value => self.set.value,
+            Kind::FeedForward => self.set.feed_forward,
+        };
+        asked && self.set.layers.contains(self.index)
+    }
+
+    fn report(&mut self, kind: Kind, layer: &str, size: (usize, usize), tensor: &Tensor) {
+        if !self.wants(kind) {
+            return;
+        }
+        match &mut self.sink {
+            Sink::Observer(observer) => {
+                let site = Site {
+                    layer,
+                    index: self.index,
+                    step: self.step,
+                    timestep: self.timestep,
+                    height: size.0,
+                    width: size.1,
+                    guided: self.guided,
+                };
+                match kind {
+                    Kind::Attention => observer.attention(&site, tensor),
+                    Kind::Value => observer.value(&site, tensor),
+                    Kind::FeedForward => observer.feed_forward(&site, tensor),
+                }
+            }
+            Sink::Kept(views) => views.push(View {
+                kind,
+                layer: layer.to_owned(),
+                index: self.index,
+                size,
+                tensor: tensor.clone(),
+            }),
+        }
+    }
+
+    pub(super) fn wants_attention(&self) -> bool {
+        self.wants(Kind::Attention)
     }
 
     pub(super) fn attention(&mut self, layer: &str, size: (usize, usize), probabilities: &Tensor) {
-        if self.set.attention {
-            let site = self.site(layer, size);
-            self.observer.attention(&site, probabilities);
-        }
+        self.report(Kind::Attention, layer, size, probabilities);
     }
 
     pub(super) fn value(&mut self, layer: &str, size: (usize, usize), values: &Tensor) {
-        if self.set.value {
-            let site = self.site(layer, size);
-            self.observer.value(&site, values);
-        }
+        self.report(Kind::Value, layer, size, values);
     }
 
     pub(super) fn feed_forward(&mut self, layer: &str, size: (usize, usize), inputs: &Tensor) {
-        if self.set.feed_forward {
-            let site = self.site(layer, size);
-            self.observer.feed_forward(&site, inputs);
-        }
+        self.report(Kind::FeedForward, layer, size, inputs);
     }
 
     /// The next transformer block follows.

@@ -1,6 +1,6 @@
 //! From prompt and noise to pictures, as diffusers' `StableDiffusionPipeline` does it.
 
-use super::{Ddim, DiffusionError, Observer, Pipeline, Step, Tap, TorchRng};
+use super::{Ddim, DiffusionError, Observer, Pipeline, Step, Tap, TorchRng, guidance::Guidance};
 use crate::study::{RngKind, Sampling, SchedulerKind};
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
@@ -71,14 +71,10 @@ impl Pipeline {
         let mut latents = (noise * schedule.initial_sigma())?;
         let n = latents.dim(0)?;
 
-        // As diffusers: a guidance of 1 or less switches the unconditional half off.
-        let guided = guidance > 1.0;
-        let embeddings = if guided {
-            self.encode_prompts(&[request.sampling.negative.as_str(), request.prompt.as_str()])?
-        } else {
-            self.encode_prompts(&[request.prompt.as_str()])?
-        };
-        let embeddings = repeat_each(&embeddings, n)?;
+        let mut guidance = Guidance::new(guidance, self.edits.guidance);
+        let guided = guidance.is_on();
+        let negative = guided.then_some(request.sampling.negative.as_str());
+        let embeddings = repeat_each(&self.text_embeddings(&request.prompt, negative)?, n)?;
 
         let timesteps = schedule.timesteps();
         for (index, &timestep) in timesteps.iter().enumerate() {
@@ -89,9 +85,9 @@ impl Pipeline {
                 input
             };
             let tap = Tap::new(observer, index, timestep, guided);
-            let output = self
-                .unet
-                .forward(&input, timestep, &embeddings, self.compute(), tap)?;
+            let output =
+                self.unet_at(index, timestep)?
+                    .forward(&input, timestep, &embeddings, self.compute(), tap)?;
             let output = output.to_dtype(DType::F32)?;
             let (unconditional, conditional) = if guided {
                 (Some(output.narrow(0, 0, n)?), output.narrow(0, n, n)?)
@@ -99,7 +95,7 @@ impl Pipeline {
                 (None, output)
             };
             let combined = match &unconditional {
-                Some(u) => (u + ((&conditional - u)? * f64::from(guidance))?)?,
+                Some(u) => guidance.combine(u, &conditional, index, timestep)?,
                 None => conditional.clone(),
             };
             let stepped = schedule.step(&combined, timestep, &latents)?;

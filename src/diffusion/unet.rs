@@ -118,7 +118,8 @@ impl UNet {
 
     /// The network's prediction for `latents[n, channels, h, w]` at a timestep, given `context[n, tokens, d]`.
     ///
-    /// Without a tap, small networks with fast kernels compute the pictures of a batch side by side.
+    /// Small networks with fast kernels compute the pictures of a batch side by side; a tap is then shown the layers
+    /// after the pass.
     ///
     /// # Errors
     /// Shapes that do not fit.
@@ -128,33 +129,35 @@ impl UNet {
         timestep: usize,
         context: &Tensor,
         compute: Compute,
-        tap: Option<Tap<'_>>,
+        mut tap: Option<Tap<'_>>,
     ) -> Result<Tensor> {
         let n = latents.dim(0)?;
         let threads = rayon::current_num_threads();
         let parts = n.min(threads);
-        if parts < 2 || !self.spread || tap.is_some() || compute.kernels != Kernels::Fast || !compute.parallel
-        {
-            return self.pass(latents, timestep, context, compute, tap);
+        if parts < 2 || !self.spread || compute.kernels != Kernels::Fast || !compute.parallel {
+            return self.pass(latents, timestep, context, compute, &mut tap);
         }
         let compute = Compute {
             parallel: threads > parts,
             ..compute
         };
-        let outputs = (0..parts)
+        let wanted = tap.as_ref().map(|tap| tap.set().clone());
+        let (outputs, views): (Vec<_>, Vec<_>) = (0..parts)
             .into_par_iter()
             .map(|part| {
                 let (from, to) = (part * n / parts, (part + 1) * n / parts);
                 let latents = latents.narrow(0, from, to - from)?;
-                self.pass(
-                    &latents,
-                    timestep,
-                    &context.narrow(0, from, to - from)?,
-                    compute,
-                    None,
-                )
+                let context = context.narrow(0, from, to - from)?;
+                let mut keeper = wanted.clone().map(Tap::for_part);
+                let output = self.pass(&latents, timestep, &context, compute, &mut keeper)?;
+                Ok((output, keeper.map_or_else(Vec::new, Tap::into_kept)))
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        if let Some(tap) = &mut tap {
+            tap.show(views)?;
+        }
         Tensor::cat(&outputs, 0)
     }
 
@@ -164,7 +167,7 @@ impl UNet {
         timestep: usize,
         context: &Tensor,
         compute: Compute,
-        tap: Option<Tap<'_>>,
+        tap: &mut Option<Tap<'_>>,
     ) -> Result<Tensor> {
         let (n, _, height, width) = latents.dims4()?;
         let time = time_embedding(&self.config, timestep as f64);

@@ -32,7 +32,12 @@ impl Session {
             )
             .detail(reason)
         })?;
-        let mut run = self.run_for(&job.sampling)?;
+        let variant = job.variant.as_ref();
+        if variant.is_some() {
+            // One that does not fit must not begin a run.
+            self.pipeline_of(variant)?;
+        }
+        let mut run = self.run_for(&job.sampling, variant.map(|v| &**v))?;
         for notice in run.notices() {
             self.notice(notice.clone());
         }
@@ -60,11 +65,12 @@ impl Session {
             if let Some(generation) = held.remove(&key) {
                 self.tell_judged(generation);
             } else {
-                let pipeline = self.pipeline()?;
+                let pipeline = self.pipeline_of(variant)?;
                 let drawn = Drawing {
                     key,
                     prompt,
                     sampling: &job.sampling,
+                    variant: variant.map(|v| v.name.as_str().into()),
                     teller: &self.teller,
                     cancel,
                     progress: &mut progress,
@@ -114,6 +120,7 @@ impl Session {
             noise_norm: std::mem::take(&mut drawing.norms),
             seconds,
             thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
+            variant: drawing.variant.clone(),
         };
         let drawn = Arc::new(generation.clone());
         self.shelf.put(drawn.clone());
@@ -215,6 +222,7 @@ struct Drawing<'a> {
     key: GenerationKey,
     prompt: &'a Prompt,
     sampling: &'a Sampling,
+    variant: Option<Arc<str>>,
     teller: &'a Teller,
     cancel: &'a CancelToken,
     progress: &'a mut ProgressLine,

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline};
+use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
 use image::{GrayImage, RgbImage};
 use std::{
     path::PathBuf,
@@ -35,7 +35,8 @@ impl CancelToken {
 #[derive(Clone, Debug)]
 pub enum Job {
     /// Open a study folder, a checkpoint folder, a gallery folder or a prompt file; loose parts replace
-    /// that part of the open study. Reads earlier results of the study, prepares the gallery.
+    /// that part of the open study. Reads earlier results of the study, prepares the gallery. A variant file joins
+    /// the open study, see [`Event::Variant`].
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
@@ -50,6 +51,8 @@ pub struct GenerateJob {
     pub seeds: Vec<u64>,
     /// How to draw.
     pub sampling: Sampling,
+    /// The variant to draw with; `None` for the checkpoint as it is. Its pictures go into a run of their own.
+    pub variant: Option<Arc<Variant>>,
     /// Draw pictures again that the run already holds (they come out the same; the first record stays).
     /// Otherwise their results are told at once.
     pub redraw: bool,
@@ -143,6 +146,8 @@ pub enum Event {
     Progress(JobId, Progress),
     /// A study is open: everything of the former one is gone. Sent before its gallery is prepared.
     Opened(Arc<StudyOutline>),
+    /// A variant file was opened: the open study has this variant too, in place of one of the same name.
+    Variant(Arc<Variant>),
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.

@@ -31,5 +31,6 @@ pub use model_hash::model_hash;
 pub use picture::read_with_matte;
 pub use places::{default_segmenter, demo_study, user_data};
 pub use pool::compute_pool;
+pub use session::made_for_another;
 pub use teller::Wake;
 pub use worker::{EngineOptions, start};

@@ -10,7 +10,7 @@ use crate::{
     gallery,
     segmentation::Segmenter,
     store::{self, Recognised, StudyFile},
-    study::{Problem, Sampling, StudyOutline},
+    study::{Problem, Sampling, StudyOutline, Variant},
 };
 use std::{path::Path, sync::Arc};
 
@@ -19,6 +19,7 @@ impl Session {
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
         let mut outline = match store::recognise(path)? {
+            Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => self.with_part(part, &mut notices)?,
         };
@@ -30,6 +31,7 @@ impl Session {
         self.grouping.cancel();
         self.grouping = CancelToken::default();
         self.pipeline = None;
+        self.edited = None;
         self.segmenter = None;
         self.gallery = None;
         self.checkpoint = checkpoint;
@@ -50,6 +52,17 @@ impl Session {
         Ok(Outcome::Done)
     }
 
+    /// Takes a variant into the open study, in place of one of the same name.
+    fn add_variant(&mut self, variant: Variant) -> Result<Outcome, Problem> {
+        let variant = Arc::new(variant);
+        let mut outline = StudyOutline::clone(&self.outline);
+        outline.variants.retain(|v| v.name != variant.name);
+        outline.variants.push(variant.clone());
+        self.outline = Arc::new(outline);
+        self.teller.tell(Event::Variant(variant));
+        Ok(Outcome::Done)
+    }
+
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
     /// then it starts a new, loose study, which further parts join.
     fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
@@ -67,7 +80,7 @@ impl Session {
             outline.seeds = vec![0, 1, 2, 3];
         }
         match part {
-            Recognised::Study(_) => {}
+            Recognised::Study(_) | Recognised::Variant(_) => {}
             Recognised::Checkpoint(path) => {
                 // A single file is named without its ending.
                 let name = if path.is_file() {
@@ -228,5 +241,12 @@ fn read_study(folder: &Path, notices: &mut Vec<Problem>) -> Result<StudyOutline,
             Err(problem) => notices.push(problem),
         }
     }
-    Ok(file.outline(images, prompts))
+    let mut variants = Vec::new();
+    for path in &file.variants {
+        match store::read_variant(path) {
+            Ok(variant) => variants.push(Arc::new(variant)),
+            Err(problem) => notices.push(problem),
+        }
+    }
+    Ok(file.outline(images, prompts, variants))
 }

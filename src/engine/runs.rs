@@ -5,15 +5,15 @@ use super::{Event, places::user_data, session::Session, views::THUMBNAIL_SIDE};
 use crate::{
     gallery::{decode_rgb, thumbnail},
     store::{Record, RecordMatch, Run, RunParameters, WrittenPicture},
-    study::{Generation, GenerationKey, Problem, Sampling},
+    study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
 use sha2::{Digest, Sha256};
 use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
 impl Session {
     /// Opens the run for these settings, or begins it.
-    pub(super) fn run_for(&self, sampling: &Sampling) -> Result<Run, Problem> {
-        let parameters = self.parameters(sampling);
+    pub(super) fn run_for(&self, sampling: &Sampling, variant: Option<&Variant>) -> Result<Run, Problem> {
+        let parameters = self.parameters(sampling, variant);
         if let Some(folder) = &self.options.run_folder {
             return Run::open_or_create(folder, &parameters);
         }
@@ -34,7 +34,7 @@ impl Session {
 
     /// Tells what the open study's own settings have already given. Reads, never writes.
     pub(super) fn tell_earlier_results(&self) {
-        let parameters = self.parameters(&self.outline.sampling);
+        let parameters = self.parameters(&self.outline.sampling, None);
         let folders = match &self.options.run_folder {
             Some(folder) => vec![folder.clone()],
             None => self.run_folders(&parameters),
@@ -98,7 +98,7 @@ impl Session {
         }
     }
 
-    fn parameters(&self, sampling: &Sampling) -> RunParameters {
+    fn parameters(&self, sampling: &Sampling, variant: Option<&Variant>) -> RunParameters {
         let present = |hash: &String| (!hash.is_empty()).then(|| hash.clone());
         RunParameters {
             study: self.outline.name.clone(),
@@ -106,6 +106,7 @@ impl Session {
             model: present(&self.hashes.model),
             segmenter: present(&self.hashes.segmenter),
             gallery: present(&self.hashes.gallery),
+            variant: variant.map(Variant::id),
             sampling: sampling.clone(),
             arithmetic: self.outline.arithmetic,
             thresholds: self.outline.thresholds,
@@ -118,11 +119,15 @@ impl Session {
             model,
             segmenter,
             gallery,
+            variant,
             sampling,
             arithmetic,
             ..
         } = parameters;
-        let text = serde_json::json!([model, segmenter, gallery, sampling, arithmetic]).to_string();
+        let mut text = serde_json::json!([model, segmenter, gallery, sampling, arithmetic]).to_string();
+        if let Some(variant) = variant {
+            text += &serde_json::json!([variant]).to_string();
+        }
         let id: String = Sha256::digest(text)
             .iter()
             .take(6)

@@ -5,7 +5,7 @@ use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
     similarity::Index,
-    study::{Problem, StudyOutline},
+    study::{Problem, StudyOutline, Variant},
 };
 use rayon::ThreadPool;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub(super) struct Session {
     pub outline: Arc<StudyOutline>,
     pub checkpoint: Option<Checkpoint>,
     pub pipeline: Option<Arc<Pipeline>>,
+    /// The pipeline of the variant drawn with last.
+    pub edited: Option<(Arc<Variant>, Arc<Pipeline>)>,
     pub segmenter: Option<Segmenter>,
     pub gallery: Option<PreparedGallery>,
     pub hashes: Hashes,
@@ -52,6 +54,7 @@ impl Session {
             outline: Arc::default(),
             checkpoint: None,
             pipeline: None,
+            edited: None,
             segmenter: None,
             gallery: None,
             hashes: Hashes::default(),
@@ -62,6 +65,7 @@ impl Session {
     /// After a panic: models may be half-way through something, the study is not.
     pub fn forget_models(&mut self) {
         self.pipeline = None;
+        self.edited = None;
     }
 
     pub fn notice(&self, problem: Problem) {
@@ -89,6 +93,57 @@ impl Session {
         self.pipeline = Some(pipeline.clone());
         Ok(pipeline)
     }
+
+    /// The pipeline with a variant's edits; the one used last is kept.
+    pub fn pipeline_of(&mut self, variant: Option<&Arc<Variant>>) -> Result<Arc<Pipeline>, Problem> {
+        let original = self.pipeline()?;
+        let Some(variant) = variant else {
+            return Ok(original);
+        };
+        if let Some((known, pipeline)) = &self.edited
+            && (Arc::ptr_eq(known, variant) || known == variant)
+        {
+            return Ok(pipeline.clone());
+        }
+        let edited = self.pool.install(|| original.with_variant(variant));
+        let edited = Arc::new(edited.map_err(|error| {
+            Problem::new(
+                "This variant cannot be drawn with",
+                "Choose a variant made for this checkpoint, or correct its file.",
+            )
+            .detail(format!("variant: {}", variant.name))
+            .detail(error.to_string())
+        })?);
+        if let Some(problem) = made_for_another(variant, &self.hashes.model) {
+            self.notice(problem);
+        }
+        self.edited = Some((variant.clone(), edited.clone()));
+        Ok(edited)
+    }
+}
+
+/// What to tell when a variant says that it was made for another checkpoint: no error, since checkpoints trained
+/// from one another share their layers.
+pub fn made_for_another(variant: &Variant, model_hash: &str) -> Option<Problem> {
+    let other = !model_hash.is_empty() && variant.is_for_another(model_hash);
+    other.then(|| {
+        let short = |hash: &str| hash.chars().take(16).collect::<String>();
+        Problem::new(
+            "This variant was made for another checkpoint",
+            "Its edits fit by shape and are applied; whether they mean the same here is for you to judge.",
+        )
+        .detail(format!("variant: {}", variant.name))
+        .detail(format!(
+            "made for: {} ({}…)",
+            if variant.base.name.is_empty() {
+                "no name"
+            } else {
+                &variant.base.name
+            },
+            short(variant.base.hash.as_deref().unwrap_or_default())
+        ))
+        .detail(format!("this checkpoint: {}…", short(model_hash)))
+    })
 }
 
 /// A card for a checkpoint that cannot be used; the error says what is missing, by name.

@@ -14,6 +14,9 @@ mod run_parameters;
 mod scores_csv;
 mod study_file;
 mod toml_keys;
+mod variant_file;
+mod variant_sidecar;
+mod variant_text;
 
 pub use image_names::{PictureName, parse_picture_name};
 pub use picture::{picture_text, write_picture};
@@ -24,3 +27,4 @@ pub use run::{Run, WrittenPicture};
 pub use run_parameters::{RUN_FORMAT, RunParameters};
 pub use scores_csv::{ScoreRow, best_rows, read_scores, write_scores};
 pub use study_file::{STUDY_FILE, STUDY_FORMAT, StudyFile};
+pub use variant_file::{VARIANT_FORMAT, read_variant, write_variant};

@@ -37,6 +37,10 @@ pub(super) fn text(
     if let Some(model) = &parameters.model {
         text.push(("model hash", model.clone()));
     }
+    if let Some(variant) = &parameters.variant {
+        text.push(("variant", variant.name.clone()));
+        text.push(("variant hash", variant.hash.clone()));
+    }
     text
 }
 

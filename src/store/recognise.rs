@@ -23,6 +23,8 @@ pub enum Recognised {
     Segmenter(PathBuf),
     /// Folder of a run.
     Run(PathBuf),
+    /// Variant file.
+    Variant(PathBuf),
 }
 
 /// Files that only a diffusers folder has; any of them makes it a checkpoint, whose opener then says what
@@ -119,6 +121,10 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
         "model_index.json" => return Ok(Recognised::Checkpoint(parent)),
         _ => {}
     }
+    if has_ending(&name, &["toml"]) {
+        // Its reader says what is wrong with it if it is none.
+        return Ok(Recognised::Variant(path.to_owned()));
+    }
     if has_ending(&name, &PROMPT_ENDINGS) {
         return Ok(Recognised::Prompts(path.to_owned()));
     }
@@ -146,10 +152,11 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
     }
     Err(Problem::new(
         "This kind of file cannot be opened",
-        "Open a folder (study, checkpoint, segmenter, run, gallery) or a list of prompts.",
+        "Open a folder (study, checkpoint, segmenter, run, gallery), a list of prompts or a variant file.",
     )
     .at(path)
     .detail(format!("looked for: {STUDY_FILE}, {RUN_FILE}, model_index.json"))
+    .detail("looked for: a variant (.toml)")
     .detail(format!(
         "looked for: a prompt list ({})",
         PROMPT_ENDINGS.map(|e| format!(".{e}")).join(", ")

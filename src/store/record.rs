@@ -77,6 +77,7 @@ impl Record {
         gallery: &GalleryNames<'_>,
         seconds: f32,
         thumbnail: RgbImage,
+        variant: Option<Arc<str>>,
     ) -> Generation {
         Generation {
             key: self.key,
@@ -98,6 +99,7 @@ impl Record {
             noise_norm: self.noise_norm.clone(),
             seconds,
             thumbnail: Arc::new(thumbnail),
+            variant,
         }
     }
 }

@@ -27,6 +27,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const RECORDS: &str = "generations.jsonl";
@@ -344,13 +345,14 @@ impl Run {
         mut thumbnail: impl FnMut(&Path) -> Option<RgbImage>,
     ) -> Vec<Generation> {
         let names = GalleryNames::new(gallery);
+        let variant: Option<Arc<str>> = self.parameters.variant.as_ref().map(|v| v.name.as_str().into());
         self.records
             .iter()
             .map(|record| {
                 let small = thumbnail(&self.folder.join(&record.image))
                     .unwrap_or_else(|| RgbImage::from_pixel(1, 1, image::Rgb([128; 3])));
                 let seconds = self.seconds(&record.key).unwrap_or(0.0);
-                record.generation(&self.folder, &names, seconds, small)
+                record.generation(&self.folder, &names, seconds, small, variant.clone())
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use super::toml_keys::Source;
 use crate::{
-    study::{Arithmetic, Problem, Sampling, Thresholds},
+    study::{Arithmetic, Problem, Sampling, Thresholds, VariantId},
     tables,
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub struct RunParameters {
     pub segmenter: Option<String>,
     /// Fingerprint of the gallery.
     pub gallery: Option<String>,
+    /// The variant the pictures are drawn with; `None` for the checkpoint as it is.
+    pub variant: Option<VariantId>,
     /// How pictures are drawn.
     pub sampling: Sampling,
     /// Arithmetic of the scores.
@@ -49,6 +51,8 @@ struct File {
     arithmetic: Arithmetic,
     #[serde(default)]
     hashes: Hashes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variant: Option<VariantId>,
     #[serde(default)]
     sampling: Sampling,
     #[serde(default)]
@@ -83,6 +87,7 @@ impl RunParameters {
                 segmenter: self.segmenter.clone(),
                 gallery: self.gallery.clone(),
             },
+            variant: self.variant.clone(),
             sampling: self.sampling.clone(),
             thresholds: self.thresholds,
         })
@@ -135,6 +140,7 @@ impl RunParameters {
             model: file.hashes.model,
             segmenter: file.hashes.segmenter,
             gallery: file.hashes.gallery,
+            variant: file.variant,
             sampling: file.sampling,
             arithmetic: file.arithmetic,
             thresholds: file.thresholds,
@@ -172,6 +178,8 @@ impl RunParameters {
         compare_hash("model", &self.model, &wanted.model);
         compare_hash("segmenter", &self.segmenter, &wanted.segmenter);
         compare_hash("gallery", &self.gallery, &wanted.gallery);
+        let words = |v: &Option<VariantId>| v.as_ref().map_or("none".to_owned(), VariantId::to_string);
+        compare("variant", words(&self.variant), words(&wanted.variant));
         let (a, b) = (&self.sampling, &wanted.sampling);
         compare("steps", a.steps.to_string(), b.steps.to_string());
         compare("guidance", a.guidance.to_string(), b.guidance.to_string());

@@ -2,13 +2,16 @@
 
 use super::toml_keys::{Keys, Source};
 use crate::{
-    study::{Arithmetic, GalleryImage, Problem, Prompt, Sampling, StudyOutline, Thresholds, parse_seeds},
+    study::{
+        Arithmetic, GalleryImage, Problem, Prompt, Sampling, StudyOutline, Thresholds, Variant, parse_seeds,
+    },
     tables,
 };
 use std::{
     ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
 
 /// Name of the file in a study's folder.
@@ -49,6 +52,8 @@ pub struct StudyFile {
     pub thresholds: Thresholds,
     /// Arithmetic of the scores.
     pub arithmetic: Arithmetic,
+    /// Variant files, in order.
+    pub variants: Vec<PathBuf>,
     /// Unknown keys, one notice for all.
     pub notices: Vec<Problem>,
 }
@@ -106,6 +111,12 @@ impl StudyFile {
         let mut prompts = file.section("prompts")?;
         let mut sampling = file.section("sampling")?;
         let mut thresholds = file.section("thresholds")?;
+        let mut variants = file.sections("variants")?;
+        let paths = variants.iter_mut().map(|keys| match part(keys, "path", &root)? {
+            Some(path) => Ok(path),
+            None => Err(keys.lacks("a variant needs a path")),
+        });
+        let paths = paths.collect::<Result<Vec<_>, Problem>>()?;
         let study = Self {
             name,
             model: part(&mut model, "path", &root)?,
@@ -118,13 +129,15 @@ impl StudyFile {
             sampling: read_sampling(&mut sampling)?,
             arithmetic: named(&mut thresholds, "arithmetic")?.unwrap_or_default(),
             thresholds: read_thresholds(&mut thresholds)?,
+            variants: paths,
             notices: Vec::new(),
             root,
         };
         for (keys, known) in [
             (
                 &file,
-                "format, name, [model], [gallery], [segmenter], [prompts], [sampling], [thresholds]",
+                "format, name, [model], [gallery], [segmenter], [prompts], [sampling], [thresholds], \
+                 [[variants]]",
             ),
             (&model, "path"),
             (&gallery, "path, captions, mattes"),
@@ -137,6 +150,9 @@ impl StudyFile {
             (&thresholds, "foreground, background, arithmetic"),
         ] {
             unknown.extend(keys.unknown(known));
+        }
+        for keys in &variants {
+            unknown.extend(keys.unknown("path"));
         }
         if unknown.is_empty() {
             return Ok(study);
@@ -154,7 +170,12 @@ impl StudyFile {
     }
 
     /// The study's outline, with the parts that were read from the places it names.
-    pub fn outline(&self, gallery: Vec<GalleryImage>, prompts: Vec<Prompt>) -> StudyOutline {
+    pub fn outline(
+        &self,
+        gallery: Vec<GalleryImage>,
+        prompts: Vec<Prompt>,
+        variants: Vec<Arc<Variant>>,
+    ) -> StudyOutline {
         StudyOutline {
             name: self.name.clone(),
             root: Some(self.root.clone()),
@@ -167,6 +188,7 @@ impl StudyFile {
             seeds: self.seeds.clone(),
             thresholds: self.thresholds,
             arithmetic: self.arithmetic,
+            variants,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Walking through a TOML text so that every complaint can name line and column.
 
 use crate::study::Problem;
-use std::{ops::Range, path::Path};
+use std::{collections::BTreeMap, ops::Range, path::Path};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -46,6 +46,9 @@ impl Source<'_> {
     }
 }
 
+/// A value and where it stands.
+pub(super) type Placed<T> = (T, Range<usize>);
+
 /// A table whose keys are taken out one by one; what is left at the end is unknown.
 pub(super) struct Keys<'a> {
     source: Source<'a>,
@@ -53,6 +56,8 @@ pub(super) struct Keys<'a> {
     /// Name for messages: empty for the file itself, else `[sampling]`.
     name: String,
     table: DeTable<'a>,
+    /// Where the table stands.
+    span: Range<usize>,
 }
 
 impl<'a> Keys<'a> {
@@ -64,6 +69,7 @@ impl<'a> Keys<'a> {
             headline,
             name: String::new(),
             table: table.into_inner(),
+            span: 0..0,
         })
     }
 
@@ -87,12 +93,19 @@ impl<'a> Keys<'a> {
         )
     }
 
+    /// A problem with the table as a whole: something is not there.
+    pub(super) fn lacks(&self, what: &str) -> Problem {
+        self.refuse(&self.span, what)
+    }
+
     /// A section; an absent one is empty.
     pub(super) fn section(&mut self, key: &str) -> Result<Self, Problem> {
+        let mut place = 0..0;
         let table = match self.table.remove(key) {
             None => DeTable::new(),
             Some(value) => {
                 let span = value.span();
+                place = span.clone();
                 match value.into_inner() {
                     DeValue::Table(table) => table,
                     other => {
@@ -110,7 +123,77 @@ impl<'a> Keys<'a> {
             headline: self.headline,
             name: key.to_owned(),
             table,
+            span: place,
         })
+    }
+
+    /// Sections of one name, each written `[[key]]`, in their order.
+    pub(super) fn sections(&mut self, key: &str) -> Result<Vec<Self>, Problem> {
+        let Some(value) = self.table.remove(key) else {
+            return Ok(Vec::new());
+        };
+        let expected = format!("sections, each written [[{key}]] on a line of its own,");
+        let outer = value.span();
+        let list = match value.into_inner() {
+            DeValue::Array(list) => list,
+            other => return Err(self.wrong(key, &Spanned::new(outer, other), &expected)),
+        };
+        let mut sections = Vec::new();
+        for item in list {
+            let span = item.span();
+            match item.into_inner() {
+                DeValue::Table(table) => sections.push(Self {
+                    source: self.source,
+                    headline: self.headline,
+                    name: format!("[{key}]"),
+                    table,
+                    span,
+                }),
+                other => return Err(self.wrong(key, &Spanned::new(span, other), &expected)),
+            }
+        }
+        Ok(sections)
+    }
+
+    /// All keys of a table of texts, with the places of their values.
+    pub(super) fn all_texts(mut self) -> Result<BTreeMap<String, Placed<String>>, Problem> {
+        let keys: Vec<String> = self.table.keys().map(|key| key.get_ref().to_string()).collect();
+        let mut texts = BTreeMap::new();
+        for key in keys {
+            if let Some(text) = self.text(&key)? {
+                texts.insert(key, text);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Whether a key is there and not taken out yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Whether the key's value is a text.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().is_str())
+    }
+
+    /// A list of whole numbers of at least 0.
+    pub(super) fn wholes(&mut self, key: &str) -> Result<Option<Placed<Vec<u64>>>, Problem> {
+        let Some(value) = self.table.remove(key) else {
+            return Ok(None);
+        };
+        let expected = "a list of whole numbers";
+        let DeValue::Array(list) = value.get_ref() else {
+            return Err(self.wrong(key, &value, expected));
+        };
+        let mut numbers = Vec::with_capacity(list.len());
+        for item in list {
+            match whole(item.get_ref()) {
+                Some(number) => numbers.push(number),
+                None => return Err(self.wrong(key, item, expected)),
+            }
+        }
+        Ok(Some((numbers, value.span())))
     }
 
     /// A text, with the place of its value.

@@ -53,6 +53,8 @@ pub struct Generation {
     pub seconds: f32,
     /// Small copy for lists, at most 128 px on a side.
     pub thumbnail: Arc<RgbImage>,
+    /// Name of the variant it was drawn with; `None` for the checkpoint as it is.
+    pub variant: Option<Arc<str>>,
 }
 
 impl Generation {

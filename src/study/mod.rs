@@ -1,7 +1,9 @@
 //! The nouns of the program, as plain immutable data: what a study is made of and what comes out of it.
 //! Imports no other room; knows no window, no model and no file format.
 
+mod bit_mask;
 mod cluster;
+mod edit;
 mod generation;
 mod outline;
 mod problem;
@@ -9,9 +11,14 @@ mod prompt;
 mod sampling;
 mod scores;
 mod tally;
+mod variant;
 mod verdict;
 
+pub use bit_mask::BitMask;
 pub use cluster::{Cluster, ClusterKind, Link};
+pub use edit::{
+    Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
+};
 pub use generation::{Generation, GenerationKey, Match};
 pub use outline::{Arithmetic, GalleryImage, StudyOutline};
 pub use problem::Problem;
@@ -19,4 +26,5 @@ pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SchedulerKind};
 pub use scores::RegionScores;
 pub use tally::{Tally, tally, tally_by_group};
+pub use variant::{BaseCheckpoint, Variant, VariantId};
 pub use verdict::{Thresholds, Verdict};

@@ -1,8 +1,8 @@
 //! What a study consists of, once opened: the parts a person named, read and checked.
 
-use super::{Prompt, Sampling, Thresholds};
+use super::{Prompt, Sampling, Thresholds, Variant};
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 /// The three named arithmetics of the FB-Mem score. Results of different ones are never mixed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,4 +94,6 @@ pub struct StudyOutline {
     pub thresholds: Thresholds,
     /// Arithmetic of the scores.
     pub arithmetic: Arithmetic,
+    /// Variants of the checkpoint, to draw with in its place.
+    pub variants: Vec<Arc<Variant>>,
 }

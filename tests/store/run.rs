@@ -536,3 +536,30 @@ fn hostile_png_text_is_bounded() {
     assert!(read(b"GIF89a").is_err());
     assert!(picture_text(folder.path()).is_err());
 }
+
+#[test]
+fn a_variant_makes_another_run_and_none_leaves_the_file_as_it_was() {
+    let folder = TempDir::new().unwrap();
+    let plain = parameters();
+    let edited = RunParameters {
+        variant: Some(pentimento::study::VariantId {
+            name: "v".into(),
+            hash: "c".repeat(64),
+        }),
+        ..parameters()
+    };
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    drop(Run::create(&a, &plain).unwrap());
+    drop(Run::create(&b, &edited).unwrap());
+    assert!(
+        !fs::read_to_string(a.join("run.toml"))
+            .unwrap()
+            .contains("variant")
+    );
+    assert_eq!(Run::open_read(&b).unwrap().parameters(), &edited);
+    let said = Run::open_or_create(&a, &edited).unwrap_err().to_string();
+    assert!(
+        said.contains("variant: the run has none, now it is v (cccccccccccc)"),
+        "{said}"
+    );
+}

@@ -178,6 +178,7 @@ pub fn generation(key: GenerationKey) -> Generation {
         noise_norm: pull(key, 50),
         seconds: 4.2,
         thumbnail: Arc::new(scene(key.prompt, key.prompt + key.seed as u32, 64)),
+        variant: None,
     }
 }
 

@@ -221,3 +221,37 @@ fn a_failure_becomes_a_card_that_can_be_dismissed() {
     fed.settle();
     assert!(fed.harness.query_by_label("The disk is full").is_none());
 }
+
+#[test]
+fn a_variant_that_is_opened_is_drawn_with_and_named() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    let variant = Arc::new(pentimento::study::Variant {
+        name: "Cluster 3".into(),
+        ..Default::default()
+    });
+    fed.tell(Event::Variant(variant.clone()));
+    fed.settle();
+    fed.harness
+        .key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Enter);
+    fed.settle();
+    let ticket = fed.started.pop().expect("a job");
+    let Job::Generate(job) = &ticket.job else {
+        panic!("{:?}", ticket.job)
+    };
+    assert_eq!(job.variant, Some(variant));
+    assert!(!job.redraw, "what is there was drawn without the variant");
+    fed.tell(Event::Judged(Arc::new(pentimento::study::Generation {
+        variant: Some("Cluster 3".into()),
+        ..generation(key(0, 0))
+    })));
+    fed.settle();
+    fed.harness.get_by_label_contains("seed 0 · Cluster 3");
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    fed.harness.get_by_label("Variant");
+    let app = fed.harness.state_mut();
+    app.ask(pentimento::app::Action::SetVariant(None));
+    fed.settle();
+    assert_eq!(fed.harness.state().state().variant, None);
+}

@@ -2,9 +2,11 @@
 
 use crate::{
     app::{action::Action, context::Cx, controls, theme::UNIT},
-    study::{Sampling, parse_seeds},
+    study::{Sampling, Variant, parse_seeds},
 };
-use egui::{Button, DragValue, Popup, PopupCloseBehavior, RichText, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{
+    Button, ComboBox, DragValue, Popup, PopupCloseBehavior, RichText, TextEdit, Ui, WidgetInfo, vec2,
+};
 
 /// The button, with the settings in a few words, and the sheet it opens.
 pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -15,7 +17,12 @@ pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
         Ok(n) => format!("{n} seeds"),
         Err(_) => "no seeds".to_owned(),
     };
-    let text = RichText::new(format!("{words} · {} steps", sampling.steps)).color(match seeds {
+    let variant = cx
+        .state
+        .variant
+        .as_ref()
+        .map_or_else(String::new, |v| format!(" · {}", shortened(&v.name, 24)));
+    let text = RichText::new(format!("{words} · {} steps{variant}", sampling.steps)).color(match seeds {
         Ok(_) => cx.theme.weak,
         Err(_) => cx.theme.danger,
     });
@@ -40,6 +47,61 @@ pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
         cx.ask(Action::ShowRunSettings(open));
     }
     response.on_hover_text("Seeds, steps, guidance and size of the next run (Ctrl ,)");
+}
+
+/// The choice between the checkpoint as it is and its variants.
+fn variants(ui: &mut Ui, cx: &mut Cx<'_>) {
+    const ORIGINAL: &str = "Original";
+    let name = ui.label("Variant");
+    let chosen = cx.state.variant.clone();
+    let shown = chosen
+        .as_ref()
+        .map_or(ORIGINAL.to_owned(), |v| shortened(&v.name, 24));
+    let response = ComboBox::from_id_salt("variant")
+        .width(150.0)
+        .selected_text(shown)
+        .show_ui(ui, |ui| {
+            if ui.selectable_label(chosen.is_none(), ORIGINAL).clicked() {
+                cx.actions.push(Action::SetVariant(None));
+            }
+            for variant in &cx.state.variants {
+                let entry =
+                    ui.selectable_label(chosen.as_ref() == Some(variant), shortened(&variant.name, 60));
+                if entry.on_hover_text(about(variant)).clicked() {
+                    cx.actions.push(Action::SetVariant(Some(variant.clone())));
+                }
+            }
+        })
+        .response
+        .labelled_by(name.id);
+    response.on_hover_text("Draw with edits of the checkpoint; open or drop a variant file to add one");
+    ui.end_row();
+}
+
+/// A variant's note and edits, one per line.
+fn about(variant: &Variant) -> String {
+    const SHOWN: usize = 12;
+    let mut lines = vec![variant.name.clone()];
+    lines.extend(Some(variant.note.clone()).filter(|note| !note.is_empty()));
+    lines.extend(
+        variant
+            .edits
+            .iter()
+            .take(SHOWN)
+            .map(|e| shortened(&e.words(), 80)),
+    );
+    if let Some(more) = variant.edits.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(most - 1).collect();
+    format!("{start}…")
 }
 
 fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -85,6 +147,9 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
                 .hint_text("what it should not show");
             ui.add(field).labelled_by(name.id);
             ui.end_row();
+            if !cx.state.variants.is_empty() {
+                variants(ui, cx);
+            }
         });
     let theme = cx.theme;
     let trouble = parse_seeds(&seeds).err().or_else(|| sampling.validate().err());

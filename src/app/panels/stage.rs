@@ -52,6 +52,10 @@ fn title_and_modes(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         .seed
         .map(|s| format!("seed {s}"))
         .unwrap_or_default();
+    let seed = match state.current().and_then(|g| g.variant.clone()) {
+        Some(variant) if !state.watching() => format!("{seed} · {variant}"),
+        _ => seed,
+    };
     const MODES: f32 = 452.0;
     let width = ui.available_width();
     let narrow = width < MODES + 160.0;

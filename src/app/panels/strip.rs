@@ -85,6 +85,10 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
                         ),
                         None => format!("seed {}, not compared yet", generation.key.seed),
                     };
+                    let tip = match &generation.variant {
+                        Some(variant) => format!("{tip}\ndrawn with {variant}"),
+                        None => tip,
+                    };
                     response.on_hover_text(tip);
                 }
                 if let Some(step) = forming.filter(|f| drawn.iter().all(|g| g.key != f.key)) {

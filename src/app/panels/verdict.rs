@@ -79,6 +79,9 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
     let second = pos2(left, rect.top() + 36.0);
     controls::line(painter, second, &why, controls::small(), theme.weak, room);
     let mut remarks = Vec::new();
+    if let Some(variant) = &generation.variant {
+        remarks.push(format!("drawn with {variant}"));
+    }
     if let Some(scores) = generation.scores() {
         if scores.foreground.is_none() {
             remarks.push("no foreground to compare".to_owned());

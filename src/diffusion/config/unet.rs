@@ -151,6 +151,38 @@ impl UNetConfig {
         Ok(config)
     }
 
+    /// The transformer blocks in order of execution (down, middle, up): names in diffusers, as
+    /// `mid_block.attentions.0.transformer_blocks.0`. Places in this list are [`Site::index`](super::super::Site::index)
+    /// and the numbers of layers in variants.
+    pub fn transformer_blocks(&self) -> Vec<String> {
+        let level = |part: String, layers: usize, depth: usize| {
+            (0..layers).flat_map(move |layer| {
+                let part = part.clone();
+                (0..depth).map(move |block| format!("{part}.attentions.{layer}.transformer_blocks.{block}"))
+            })
+        };
+        let levels = self.levels();
+        let mut names = Vec::new();
+        for i in (0..levels).filter(|&i| self.down_attention[i]) {
+            let part = format!("down_blocks.{i}");
+            names.extend(level(part, self.layers_per_block[i], self.transformer_layers[i]));
+        }
+        names.extend(level(
+            "mid_block".to_owned(),
+            1,
+            self.transformer_layers[levels - 1],
+        ));
+        for i in (0..levels).filter(|&i| self.up_attention[i]) {
+            let (part, same) = (format!("up_blocks.{i}"), levels - 1 - i);
+            names.extend(level(
+                part,
+                self.layers_per_block[same] + 1,
+                self.transformer_layers[same],
+            ));
+        }
+        names
+    }
+
     /// Number of resolutions.
     pub fn levels(&self) -> usize {
         self.block_out_channels.len()

@@ -101,6 +101,11 @@ impl WeightFile {
         })
     }
 
+    /// Where the data part begins, in bytes.
+    pub fn data_start(&self) -> u64 {
+        self.data_start
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
