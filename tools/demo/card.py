@@ -115,7 +115,7 @@ def write(work: Path, study: Path) -> None:
         f"Last v-prediction loss: {last_losses}."
     )
     check = read("segmenter.json")
-    segmenter = "Mean IoU (mattes cut at one half) on 120 drawings it never saw: not measured for the final weights." if check is None else "Mean IoU (mattes cut at one half) on 50 drawings it never saw: " + ", ".join(f"{g} {check['drawn_' + g]:.3f}" for g in ("NM", "BM", "FM")) + "; after a noisy round trip through the autoencoder: " + ", ".join(f"{g} {check['trip_' + g]:.3f}" for g in ("NM", "BM", "FM")) + "."
+    segmenter = "Mean IoU (mattes cut at one half) on 120 drawings it never saw: not measured for the final weights." if check is None else "Mean IoU (mattes cut at one half) on 120 drawings it never saw: " + ", ".join(f"{g} {check['drawn_' + g]:.3f}" for g in ("NM", "BM", "FM")) + "; after a noisy round trip through the autoencoder: " + ", ".join(f"{g} {check['trip_' + g]:.3f}" for g in ("NM", "BM", "FM")) + "."
     null = read("null.json")
     names = {"unique": "fresh unique", "printed": "fresh before a fixed background", "leave-one-out": "NM", "foreground sibling": "FM", "background sibling": "BM", "verbatim copy": "VM"}
     show = lambda values: " / ".join(f"{v:.2f}" for v in (values[0], values[2], values[4], values[5]))
