@@ -134,7 +134,7 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
     if has_ending(&name, &WEIGHT_ENDINGS) {
         return Err(Problem::new(
             "This weights file is not a checkpoint that can be opened by itself",
-            "Open a checkpoint's folder, or a .safetensors file of Stable Diffusion 1.x or 2.x. Convert others once (in \
+            "Open a checkpoint's folder, or a .safetensors file of Stable Diffusion 1.x or 2.x. Convert others once with diffusers (in \
              Python: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER, safe_serialization=True)).",
         )
         .at(path)
