@@ -16,7 +16,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 STUDY = HERE.parent.parent / "assets" / "demo"
 
-UNET_STEPS, UNET_DECAY = 4860, 900
+UNET_STEPS, UNET_DECAY = 7460, 1100
+DECODER_STEPS = 4700
 SEGMENTER_PLAN = "64x8x700,128x4x950"
 
 
@@ -54,8 +55,10 @@ def main() -> None:
     null = start("null.py", *at, "--count", "72", "--siblings") if not (work / "null.json").exists() else None
     if not (work / "latents.npy").exists():
         wait(start("train_vae.py", "joint", *at, "--steps", "2400"))
+    if not (work / "fresh.npz").exists():
+        wait(start("fresh.py", *at))
     unet = start("train_unet.py", *at, "--steps", str(options.unet_steps), "--decay", str(UNET_DECAY))
-    wait(start("train_vae.py", "decoder", *at, "--steps", "2200", "--batch", "2", "--rate", "6e-4"))
+    wait(start("train_vae.py", "decoder", *at, "--steps", str(DECODER_STEPS), "--batch", "4", "--rate", "1e-3"))
     wait(start("train_segmenter.py", *at, "--vae", str(work / "vae-fine"), "--plan", SEGMENTER_PLAN))
     wait(unet, *([null] if null else []))
     wait(start("export.py", str(options.study), *at))
