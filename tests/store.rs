@@ -95,7 +95,7 @@ fn every_part_of_a_study_may_be_missing() {
     assert_eq!(study("[sampling]\nseeds = [4, 9]").unwrap().seeds, [4, 9]);
     assert_eq!(study("[sampling]\nseeds = 5").unwrap().seeds, [5]);
     let chosen = study("[sampling]\nscheduler = \"euler-a\"\nrng = \"torch-cuda\"").unwrap();
-    let sampling = chosen.outline(Vec::new(), Vec::new()).sampling;
+    let sampling = chosen.outline(Vec::new(), Vec::new(), Vec::new()).sampling;
     assert_eq!(
         (sampling.scheduler.name(), sampling.rng.name()),
         ("euler-a", "torch-cuda")

@@ -4,6 +4,7 @@ use super::{
     matmul::{Onto, Target, View},
     panels::Weights,
     widen::Stored,
+    winograd,
 };
 use rayon::prelude::*;
 use std::cell::Cell;
@@ -78,6 +79,11 @@ pub fn conv2d(
             let target = target.after(i * outputs * pixels);
             matrix.times(b, pixels, target, pixels, Onto::Add, parallel);
         }
+        return out;
+    }
+
+    if winograd::applies(&shape) {
+        winograd::add_conv3x3(x, shape, weight, &mut out, threads);
         return out;
     }
 

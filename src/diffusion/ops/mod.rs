@@ -16,6 +16,7 @@ mod matmul;
 mod norm;
 mod panels;
 mod widen;
+mod winograd;
 
 pub use attention::{Heads, attention};
 pub use conv::{Conv, conv2d, upsample_nearest};
