@@ -317,10 +317,10 @@ vectorised! {
                     h[3][column][lane] = c;
                 }
             }
-            for row in 0..4 {
+            for (row, h) in h.iter().enumerate() {
                 let mut u = [[0f32; LANES]; 4];
                 for lane in 0..LANES {
-                    let (a, b, c) = (h[row][0][lane], h[row][1][lane], h[row][2][lane]);
+                    let (a, b, c) = (h[0][lane], h[1][lane], h[2][lane]);
                     u[0][lane] = a;
                     u[1][lane] = 0.5 * (a + c + b);
                     u[2][lane] = 0.5 * (a + c - b);
