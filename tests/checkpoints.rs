@@ -102,9 +102,10 @@ impl Observer for Trace {
 
 /// The fixture's trajectory, drawn by a pipeline, against diffusers.
 fn follows_diffusers(what: &str, pipeline: &Pipeline, name: &str) {
+    let folder = root(name);
     let (info, reference) = (
-        json_file(&root(name).join("reference.json")),
-        tensors(&root(name).join("reference.safetensors")),
+        json_file(&folder.join("reference.json")),
+        tensors(&folder.join("reference.safetensors")),
     );
     let t = &info["trajectory"];
     let request = SampleRequest {
@@ -112,8 +113,8 @@ fn follows_diffusers(what: &str, pipeline: &Pipeline, name: &str) {
         sampling: Sampling {
             steps: t["steps"].as_u64().unwrap() as u32,
             guidance: t["guidance"].as_f64().unwrap() as f32,
-            width: 64,
-            height: 64,
+            width: t["width"].as_u64().unwrap_or(64) as u32,
+            height: t["height"].as_u64().unwrap_or(64) as u32,
             negative: t["negative"].as_str().unwrap().to_owned(),
             ..Sampling::default()
         },
@@ -135,6 +136,21 @@ fn follows_diffusers(what: &str, pipeline: &Pipeline, name: &str) {
         distance(&sample.decoded, &reference["image"]) <= 1e-3,
         "{what}: picture"
     );
+}
+
+#[test]
+fn more_shapes_draw_as_in_diffusers() {
+    for name in ["deep", "bare", "mixed"] {
+        let name = format!("../diffusion-shapes/{name}");
+        for (storage, kernels) in [
+            (WeightStorage::AsStored, Kernels::Fast),
+            (WeightStorage::Widened, Kernels::Fast),
+            (WeightStorage::Widened, Kernels::Plain),
+        ] {
+            let pipeline = load(&root(&name), storage).unwrap().with_kernels(kernels);
+            follows_diffusers(&format!("{name} {storage:?} {kernels:?}"), &pipeline, &name);
+        }
+    }
 }
 
 // Storage.
@@ -905,6 +921,7 @@ fn absurd_settings_are_refused_fast() {
         ("vae/config.json", "norm_num_groups", json!(0)),
         ("vae/config.json", "block_out_channels", json!([])),
         ("vae/config.json", "scaling_factor", json!(0)),
+        ("vae/config.json", "shift_factor", json!(0.1)),
         ("text_encoder/config.json", "num_hidden_layers", json!(1_000_000)),
         ("text_encoder/config.json", "num_attention_heads", json!(0)),
         ("text_encoder/config.json", "vocab_size", json!(1u64 << 40)),

@@ -80,6 +80,44 @@ fn doctor_reports_as_json() {
 }
 
 #[test]
+fn doctor_looks_into_a_checkpoint_without_loading_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = pentimento(folder.path(), &["doctor", path(&demo().join("model"))]);
+    assert_eq!(out.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(
+        text.contains("model memory") && text.contains("denoising"),
+        "{text}"
+    );
+    let out = pentimento(folder.path(), &["doctor", path(folder.path())]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("model_index.json"));
+}
+
+#[test]
+fn a_device_that_this_build_lacks_is_explained() {
+    if cfg!(feature = "cuda") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out_dir) = (demo().join("model"), folder.path().join("out"));
+    let arguments = [
+        "generate",
+        "--device",
+        "cuda:0",
+        "--model",
+        path(&model),
+        "--prompt",
+        "a",
+        "--out",
+        path(&out_dir),
+    ];
+    let out = pentimento(folder.path(), &arguments);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("--features cuda"));
+}
+
+#[test]
 fn generate_writes_pictures_that_carry_their_parameters_and_a_dump() {
     let folder = tempfile::tempdir().unwrap();
     let (out_dir, dump) = (folder.path().join("out"), folder.path().join("dump.safetensors"));

@@ -224,6 +224,14 @@ fn what_is_dropped_is_recognised() {
         &["diffusers", "from_single_file", "sd.ckpt"],
     );
     told(put(&folder, "sd.safetensors", ""), &["diffusers"]);
+    let header = r#"{"model.diffusion_model.out.2.bias":{"dtype":"F16","shape":[0],"data_offsets":[0,0]}}"#;
+    let whole = here("v1-5.safetensors");
+    fs::write(
+        &whole,
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat(),
+    )
+    .unwrap();
+    assert_eq!(recognise(&whole).unwrap(), Recognised::Checkpoint(whole));
     told(put(&folder, "one.png", ""), &["single image"]);
     told(put(&folder, "a.zip", ""), &["cannot be opened", "study.toml"]);
     put(&folder, "unet-only/diffusion.safetensors", "");

@@ -58,9 +58,10 @@ impl ResnetBlock {
             (Some(layer), Some(time)) => Some(layer.forward(time, compute)?),
             _ => None,
         };
-        let y = self.norm1.forward(x, true, compute)?;
-        let y = self.conv1.forward_with(&y, shift.as_ref(), None, compute)?;
-        let y = self.norm2.forward(&y, true, compute)?;
+        // Assigned, not shadowed: what is used up is freed at once, which is most of a decoder's memory.
+        let mut y = self.norm1.forward(x, true, compute)?;
+        y = self.conv1.forward_with(&y, shift.as_ref(), None, compute)?;
+        y = self.norm2.forward(&y, true, compute)?;
         match &self.shortcut {
             Some(shortcut) => {
                 self.conv2

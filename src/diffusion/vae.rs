@@ -98,7 +98,7 @@ impl VaeDecoder {
     /// # Errors
     /// Shapes that do not fit.
     pub fn decode(&self, latents: &Tensor, compute: Compute) -> Result<Tensor> {
-        let latents = latents.affine(1.0 / self.config.scaling_factor, self.config.shift_factor)?;
+        let latents = latents.affine(1.0 / self.config.scaling_factor, 0.0)?;
         let n = latents.dim(0)?;
         let one = |i: usize, compute: Compute| self.pass(&latents.narrow(0, i, 1)?, compute);
         // One picture at a time bounds the memory; small ones go side by side.

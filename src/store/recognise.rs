@@ -140,7 +140,7 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
         .at(path)
         .detail("a single-file checkpoint is a .safetensors file with tensors named model.diffusion_model.…")
         .detail(
-            "a checkpoint folder has model_index.json, unet/, vae/, text_encoder/ and tokenizer/",
+            "a checkpoint folder in diffusers layout has model_index.json, unet/, vae/, text_encoder/ and tokenizer/",
         ));
     }
     if has_ending(&name, &IMAGE_ENDINGS) {

@@ -52,6 +52,9 @@ impl fmt::Display for MemoryEstimate {
     }
 }
 
+/// Unfolded patches, widened panels, and what the allocator keeps.
+const SCRATCH: u64 = 96 << 20;
+
 struct Bytes(u64);
 
 impl fmt::Display for Bytes {
@@ -143,9 +146,8 @@ impl Checkpoint {
             height = height.div_ceil(2);
             width = width.div_ceil(2);
         }
-        // The residual stream is alive beside the layer at work; unfolded patches and panels of weights are some MB.
         let values = skips.saturating_add(largest).saturating_mul(n);
-        values.saturating_mul(4).saturating_add(64 << 20)
+        values.saturating_mul(4).saturating_add(SCRATCH)
     }
 
     /// Results of layers while one picture is decoded; pictures are decoded one after the other.
@@ -156,14 +158,15 @@ impl Checkpoint {
             let inputs = channels[(level + 1).min(channels.len() - 1)] as u64;
             let outputs = channels[level] as u64;
             let pixels = height.saturating_mul(width);
-            // The first residual block of a level: input, normalised input, two outputs; or upsampling: its input, the
+            // The first residual block of a level: its input beside the normalised input and the first convolution, or
+            // beside the shortcut, what the second convolution reads and the output. Or upsampling: its input, the
             // larger copy, the result.
-            let resnet = pixels.saturating_mul(2 * inputs + 2 * outputs);
+            let resnet = pixels.saturating_mul((2 * inputs + outputs).max(inputs + 3 * outputs));
             let upsample = pixels.saturating_mul(outputs + 8 * outputs);
             largest = largest.max(if level > 0 { resnet.max(upsample) } else { resnet });
             height = height.saturating_mul(2);
             width = width.saturating_mul(2);
         }
-        largest.saturating_mul(4).saturating_add(64 << 20)
+        largest.saturating_mul(4).saturating_add(SCRATCH)
     }
 }

@@ -18,8 +18,6 @@ pub struct VaeConfig {
     pub norm_num_groups: usize,
     /// Latents are divided by this before decoding.
     pub scaling_factor: f64,
-    /// Added to the latents after the division.
-    pub shift_factor: f64,
     /// A 1×1 convolution before the decoder.
     pub use_post_quant_conv: bool,
     /// Self-attention in the middle.
@@ -41,6 +39,8 @@ impl VaeConfig {
             ("act_fn", json!("silu")),
             ("in_channels", json!(3)),
             ("out_channels", json!(3)),
+            // Diffusers' pipeline for SD 1 and 2 does not apply it.
+            ("shift_factor", json!(0)),
         ])?;
         for key in ["latents_mean", "latents_std"] {
             if k.get(key).is_some() {
@@ -75,7 +75,6 @@ impl VaeConfig {
             layers_per_block: k.count("layers_per_block", 1, 16)?,
             norm_num_groups,
             scaling_factor: k.number("scaling_factor", 0.18215, 0.0, 1e6)?,
-            shift_factor: k.number("shift_factor", 0.0, -1e6, 1e6)?,
             use_post_quant_conv: k.flag("use_post_quant_conv", true)?,
             mid_block_add_attention: k.flag("mid_block_add_attention", true)?,
         };
