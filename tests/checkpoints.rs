@@ -5,13 +5,17 @@
     reason = "a test fails by panicking, and helpers are not seen as tests"
 )]
 
+mod common;
+
 use candle_core::{DType, Device, Tensor};
+use common::tensors::{distance, json_file, tensors, values};
 use pentimento::{
     diffusion::{
         Activation, Checkpoint, ClipTokenizer, InitialNoise, Kernels, LoadOptions, Observer, Pipeline,
-        Prediction, SampleRequest, ScheduleConfig, Step, TextConfig, UNetConfig, VaeConfig, WeightStorage,
+        Prediction, SampleRequest, ScheduleConfig, Step, TextConfig, UNetConfig, Untouched, VaeConfig,
+        WeightStorage, export,
     },
-    study::Sampling,
+    study::{Edit, LayerRef, NeuronEdit, Sampling, Variant},
 };
 use serde_json::{Value, json};
 use std::{
@@ -28,14 +32,6 @@ fn fixtures() -> PathBuf {
 
 fn root(name: &str) -> PathBuf {
     fixtures().join("diffusion").join(name)
-}
-
-fn tensors(path: &Path) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
-}
-
-fn json_file(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -79,15 +75,6 @@ fn refused(path: &Path, parts: &[&str]) {
         start.elapsed() < Duration::from_secs(10),
         "refusing took too long"
     );
-}
-
-fn distance(a: &Tensor, b: &Tensor) -> f32 {
-    let off = (a - b).unwrap().abs().unwrap().flatten_all().unwrap();
-    off.max(0).unwrap().to_scalar().unwrap()
-}
-
-fn values(t: &Tensor) -> Vec<f32> {
-    t.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 #[derive(Default)]
@@ -313,25 +300,26 @@ fn single_file(name: &str, folder: &Path) -> PathBuf {
     path
 }
 
+/// Shapes this small follow other rules than those of the real models, so their configurations lie beside the file.
+fn configurations_beside(name: &str, folder: &Path) {
+    for file in [
+        "unet/config.json",
+        "vae/config.json",
+        "text_encoder/config.json",
+        "scheduler/scheduler_config.json",
+    ] {
+        let to = folder.join(file);
+        fs::create_dir(to.parent().unwrap()).unwrap();
+        fs::copy(root(name).join(file), to).unwrap();
+    }
+}
+
 #[test]
 fn single_files_draw_the_same_pictures() {
     for name in ["sd1", "sd2"] {
         let folder = tempfile::tempdir().unwrap();
         let path = single_file(name, folder.path());
-        // Shapes this small follow other rules than those of the real models, so their configurations lie beside.
-        for part in ["unet", "vae", "text_encoder", "scheduler"] {
-            let config = if part == "scheduler" {
-                "scheduler_config.json"
-            } else {
-                "config.json"
-            };
-            fs::create_dir(folder.path().join(part)).unwrap();
-            fs::copy(
-                root(name).join(part).join(config),
-                folder.path().join(part).join(config),
-            )
-            .unwrap();
-        }
+        configurations_beside(name, folder.path());
         refused(
             &path,
             &["holds no tokenizer", "vocab.json", "merges.txt", "tokenizer"],
@@ -876,6 +864,32 @@ fn variants_and_shards_are_found() {
     let shard = "unet/diffusion_pytorch_model-00002-of-00002.safetensors";
     fs::remove_file(folder.path().join(shard)).unwrap();
     refused(folder.path(), &["missing", shard]);
+}
+
+#[test]
+fn a_variant_of_a_single_file_is_not_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = single_file("sd1", folder.path());
+    configurations_beside("sd1", folder.path());
+    copy_folder(&root("sd1").join("tokenizer"), &folder.path().join("tokenizer"));
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let variant = Variant {
+        name: "test".to_owned(),
+        edits: vec![Edit::Neurons(NeuronEdit {
+            layer: LayerRef::Index(0),
+            neurons: vec![1],
+            factor: 0.0,
+            when: None,
+        })],
+        ..Variant::default()
+    };
+    let out = folder.path().join("out");
+    let refused = export(&checkpoint, &variant, &out, Untouched::Copy).unwrap_err();
+    let text = refused.to_string();
+    for part in ["single file", "from_single_file", ".safetensors"] {
+        assert!(text.contains(part), "“{part}” is not in: {text}");
+    }
+    assert!(!out.exists());
 }
 
 #[test]

@@ -5,7 +5,10 @@
     reason = "a test fails by panicking, and helpers are not seen as tests"
 )]
 
+mod common;
+
 use candle_core::{DType, Device, Tensor, Var};
+use common::tensors::{distance, json_file, largest, tensors};
 use pentimento::{
     diffusion::{
         Checkpoint, ClipTokenizer, Compute, DiffusionError, InitialNoise, Kernels, LoadOptions, Observer,
@@ -28,14 +31,6 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/diffusion")
 }
 
-fn tensors(path: &Path) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
-}
-
-fn json_file(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
 fn load(name: &str) -> (Pipeline, HashMap<String, Tensor>, Value) {
     let root = fixtures().join(name);
     let checkpoint = Checkpoint::open(&root).unwrap();
@@ -45,32 +40,6 @@ fn load(name: &str) -> (Pipeline, HashMap<String, Tensor>, Value) {
         tensors(&root.join("reference.safetensors")),
         json_file(&root.join("reference.json")),
     )
-}
-
-/// Largest absolute difference.
-fn distance(a: &Tensor, b: &Tensor) -> f32 {
-    assert_eq!(a.dims(), b.dims());
-    (a - b)
-        .unwrap()
-        .abs()
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .max(0)
-        .unwrap()
-        .to_scalar()
-        .unwrap()
-}
-
-fn largest(a: &Tensor) -> f32 {
-    a.abs()
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .max(0)
-        .unwrap()
-        .to_scalar()
-        .unwrap()
 }
 
 #[track_caller]

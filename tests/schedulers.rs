@@ -5,7 +5,10 @@
     reason = "a test fails by panicking, and helpers are not seen as tests"
 )]
 
+mod common;
+
 use candle_core::{Device, Tensor};
+use common::tensors::{tensors as tensors_of, values};
 use pentimento::{
     diffusion::{
         Checkpoint, DiffusionError, InitialNoise, LoadOptions, NoiseSource, Observer, Pipeline,
@@ -28,12 +31,7 @@ fn fixtures(part: &str) -> PathBuf {
 }
 
 fn tensors(name: &str) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(fixtures("schedulers").join(name), &Device::Cpu).unwrap()
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    let tensor = tensor.to_dtype(candle_core::DType::F32).unwrap();
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
+    tensors_of(&fixtures("schedulers").join(name))
 }
 
 /// Largest difference, and largest value of the second.

@@ -5,7 +5,10 @@
     reason = "a test fails by panicking, and helpers are not seen as tests"
 )]
 
-use candle_core::{DType, Device, Tensor};
+mod common;
+
+use candle_core::{DType, Tensor};
+use common::tensors::{distance, tensors};
 use pentimento::{
     diffusion::{
         Checkpoint, ExportError, InitialNoise, Kernels, LoadOptions, Observer, Pipeline, SampleRequest,
@@ -18,7 +21,6 @@ use pentimento::{
     },
 };
 use std::{
-    collections::HashMap,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -42,10 +44,6 @@ fn variant_file(name: &str) -> PathBuf {
 
 fn named(name: &str) -> Variant {
     read_variant(&variant_file(name)).unwrap()
-}
-
-fn tensors(path: &Path) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }
 
 fn request() -> SampleRequest {
@@ -78,20 +76,6 @@ fn trajectory(pipeline: &Pipeline) -> Tensor {
     let mut trace = Trace::default();
     pipeline.sample(&request(), &mut trace).unwrap();
     Tensor::stack(&trace.0, 0).unwrap()
-}
-
-fn distance(a: &Tensor, b: &Tensor) -> f32 {
-    assert_eq!(a.dims(), b.dims());
-    (a - b)
-        .unwrap()
-        .abs()
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .max(0)
-        .unwrap()
-        .to_scalar()
-        .unwrap()
 }
 
 fn one(edit: Edit) -> Variant {

@@ -3,8 +3,7 @@
 use super::args::{Common, ExportArgs};
 use crate::{
     diffusion::{Checkpoint, Untouched, export},
-    engine::made_for_another,
-    gallery::folder_hash,
+    engine::{made_for_another, model_hash},
     store::{read_variant, write_variant},
     study::{Edit, Problem, Variant},
 };
@@ -20,7 +19,7 @@ pub fn run(args: &ExportArgs, common: &Common) -> Result<(), Problem> {
         return Err(refused(&variant, others).at(&args.variant));
     }
     if variant.base.hash.is_some() {
-        let hash = folder_hash(&args.model)
+        let hash = model_hash(&checkpoint)
             .map_err(|e| super::failed("The weights cannot be read", &e).at(&args.model))?;
         if let Some(problem) = made_for_another(&variant, &hash) {
             super::report(&problem);

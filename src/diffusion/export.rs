@@ -73,13 +73,21 @@ const WEIGHT_ENDINGS: [&str; 8] = ["safetensors", "bin", "ckpt", "pt", "pth", "m
 /// factors other than 0 and powers of two, pictures of an f16 checkpoint can differ by that rounding.
 ///
 /// # Errors
-/// Edits that do not fit; `out` inside the checkpoint or not empty; failures of the file system.
+/// A checkpoint in a single file; edits that do not fit; `out` inside the checkpoint or not empty; failures of the file system.
 pub fn export(
     checkpoint: &Checkpoint,
     variant: &Variant,
     out: &Path,
     untouched: Untouched,
 ) -> Result<Exported, ExportError> {
+    if checkpoint.root.is_file() {
+        return Err(ExportError::Place {
+            path: checkpoint.root.clone(),
+            message: "it is a single file; variants are exported from checkpoint folders, so convert it with diffusers \
+                      (from_single_file, save_pretrained) first"
+                .to_owned(),
+        });
+    }
     variant.validate().map_err(DiffusionError::Variant)?;
     let lasting: Vec<Edit> = variant
         .edits
@@ -98,14 +106,6 @@ pub fn export(
         }
     }
 
-    if checkpoint.root.is_file() {
-        return Err(ExportError::Place {
-            path: checkpoint.root.clone(),
-            message: "it is a single file; variants are exported from checkpoint folders, so convert it with diffusers \
-                      (from_single_file, save_pretrained) first"
-                .to_owned(),
-        });
-    }
     let out = std::path::absolute(out).map_err(|e| io_error(out, e))?;
     let folder = check_place(&checkpoint.root, &out)?;
     let (files, left_out) = files(checkpoint)?;

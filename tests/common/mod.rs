@@ -6,6 +6,8 @@
     reason = "each test binary uses its own part, and may fail where it stands"
 )]
 
+pub mod tensors;
+
 use pentimento::{
     engine::{self, EngineHandle, EngineOptions, Event, Job, JobId},
     study::Problem,
