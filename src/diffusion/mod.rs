@@ -44,8 +44,8 @@ pub use preview::LatentPreview;
 pub use probe::{LayerSet, Observer, ProbeSet, Silent, Site, Step, Tap};
 pub use sampler::{InitialNoise, Sample, SampleRequest};
 pub use schedule::{
-    BetaSchedule, Ddim, DpmSolver, Euler, EulerAncestral, FinalSigma, Pndm, Prediction, Scheduler,
-    SolverKind, Spacing, Stepped, scheduler,
+    BetaSchedule, Ddim, DpmSolver, Euler, FinalSigma, Pndm, Prediction, Scheduler, SolverKind, Spacing,
+    Stepped, scheduler,
 };
 pub use text_encoder::TextEncoder;
 pub use tokenizer::ClipTokenizer;

@@ -1,4 +1,4 @@
-//! Denoising schedules, step by step as diffusers' schedulers, one file each.
+//! Denoising schedules, step by step as diffusers' schedulers, a file for each family.
 //!
 //! [`betas`] and [`spacing`] are what all of them share: how much noise training added, and where sampling stops on
 //! the way back. [`sigmas`] serves those that step in σ = √((1−ᾱ)/ᾱ). A [`Scheduler`] is made by [`scheduler`] for one
@@ -8,7 +8,6 @@ mod betas;
 mod ddim;
 mod dpm;
 mod euler;
-mod euler_ancestral;
 mod pndm;
 mod prediction;
 mod scheduler;
@@ -19,7 +18,6 @@ pub use betas::BetaSchedule;
 pub use ddim::Ddim;
 pub use dpm::{DpmSolver, SolverKind};
 pub use euler::Euler;
-pub use euler_ancestral::EulerAncestral;
 pub use pndm::Pndm;
 pub use prediction::Prediction;
 pub use scheduler::{Scheduler, Stepped, scheduler};

@@ -1,6 +1,6 @@
 //! What the sampler asks of every schedule.
 
-use super::{Ddim, DpmSolver, Euler, EulerAncestral, Pndm};
+use super::{Ddim, DpmSolver, Euler, Pndm};
 use crate::{
     diffusion::{DiffusionError, ScheduleConfig},
     study::SchedulerKind,
@@ -76,7 +76,7 @@ pub fn scheduler(
         SchedulerKind::Pndm => Box::new(Pndm::new(config, steps)?),
         SchedulerKind::DpmPlusPlus => Box::new(DpmSolver::new(config, steps)?),
         SchedulerKind::Euler => Box::new(Euler::new(config, steps)),
-        SchedulerKind::EulerAncestral => Box::new(EulerAncestral::new(config, steps)),
+        SchedulerKind::EulerAncestral => Box::new(Euler::ancestral(config, steps)),
     })
 }
 

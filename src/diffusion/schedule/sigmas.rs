@@ -1,8 +1,7 @@
 //! Schedules in σ = √((1−ᾱ)/ᾱ), the ratio of noise to original (Karras et al., NeurIPS 2022).
 
-use super::{Prediction, Spacing, betas, spacing};
+use super::{betas, spacing};
 use crate::diffusion::ScheduleConfig;
-use candle_core::{Result, Tensor};
 
 /// ᾱ that stands for 0 at the end of a rescaled schedule, so that σ stays finite: the smallest positive f16.
 const NEARLY_ZERO: f32 = 1.0 / 16_777_216.0;
@@ -91,70 +90,5 @@ impl SigmaTable {
             FinalSigma::SigmaMin => self.sigmas[0],
         };
         sigmas.iter().map(|&s| s as f32).chain([last]).collect()
-    }
-}
-
-/// What the Euler schedules share: latents x = x₀ + σ ε that the network sees scaled to unit variance.
-#[derive(Clone, Debug)]
-pub(super) struct Ladder {
-    pub timesteps: Vec<f64>,
-    /// One more than timesteps at least: where the last step leads comes last.
-    pub sigmas: Vec<f32>,
-    prediction: Prediction,
-    initial_sigma: f64,
-}
-
-impl Ladder {
-    pub fn new(config: &ScheduleConfig, timesteps: Vec<f64>, sigmas: Vec<f32>) -> Self {
-        let most = sigmas.iter().copied().fold(0.0, f32::max);
-        let spacing = config.spacing.unwrap_or(Spacing::Linspace);
-        Self {
-            initial_sigma: f64::from(match spacing {
-                Spacing::Leading => (most * most + 1.0).sqrt(),
-                Spacing::Linspace | Spacing::Trailing => most,
-            }),
-            timesteps,
-            sigmas,
-            prediction: config.prediction,
-        }
-    }
-
-    /// Timesteps of an Euler schedule, as f32; between whole steps where the spacing says so.
-    pub fn timesteps(config: &ScheduleConfig, steps: usize) -> Vec<f64> {
-        let spacing = config.spacing.unwrap_or(Spacing::Linspace);
-        if spacing == Spacing::Linspace {
-            let points = spacing::linspace((config.train_steps - 1) as f64, steps);
-            return points.iter().rev().map(|&t| f64::from(t as f32)).collect();
-        }
-        let whole = spacing::whole(spacing, config.train_steps, steps, config.steps_offset);
-        whole.into_iter().map(|t| t as f64).collect()
-    }
-
-    pub fn initial_sigma(&self) -> f64 {
-        self.initial_sigma
-    }
-
-    pub fn model_input(&self, latents: &Tensor, index: usize) -> Result<Tensor> {
-        let sigma = self.sigmas[index];
-        latents / f64::from((sigma * sigma + 1.0).sqrt())
-    }
-
-    pub fn original(&self, output: &Tensor, index: usize, latents: &Tensor) -> Result<Tensor> {
-        let sigma = self.sigmas[index];
-        match self.prediction {
-            Prediction::Noise => latents - (output * f64::from(sigma))?,
-            Prediction::Original => Ok(output.clone()),
-            Prediction::Velocity => {
-                let square = sigma * sigma + 1.0;
-                (output * f64::from(-sigma / square.sqrt()))? + (latents / f64::from(square))?
-            }
-        }
-    }
-
-    pub fn noise(&self, output: &Tensor, index: usize, latents: &Tensor) -> Result<Tensor> {
-        match self.prediction {
-            Prediction::Noise => Ok(output.clone()),
-            _ => (latents - self.original(output, index, latents)?)? / f64::from(self.sigmas[index]),
-        }
     }
 }
