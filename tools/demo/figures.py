@@ -10,10 +10,10 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import gallery
+from common import one_thread
 from evaluate import generate, pipeline
 
 INK, GRID = (40, 40, 48), (222, 222, 228)
@@ -80,6 +80,6 @@ if __name__ == "__main__":
     parser.add_argument("study", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     curves(options.work, options.study)
     samples(options.study)

@@ -20,6 +20,9 @@ import gallery
 from common import Log, Mean, load_checkpoint, one_thread, save_checkpoint, schedule
 
 CROP = 64
+JOINT_SCALES = ((0.3, 7, True), (0.4, 7, True), (0.3, 7, False))
+DECODER_SCALES = ((0.3, 3, False), (0.3, 7, True), (0.25, 7, True), (0.15, 7, False))
+"""Small and large windows, near the scales that MS-SSIM weighs most."""
 DECODER_WEIGHTS = {"VM": 10.0, "FM": 20.0, "BM": 45.0, "NM": 25.0}
 """Sampling weight of each group while the decoder is trained alone."""
 DECODER_NOISE = 0.3
@@ -42,16 +45,17 @@ def build() -> AutoencoderKL:
     )
 
 
-def structure_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """One minus the contrast term of SSIM, over three scales."""
+def structure_loss(a: torch.Tensor, b: torch.Tensor, scales: tuple[tuple[float, int, bool], ...]) -> torch.Tensor:
+    """One minus the contrast term of SSIM; each scale is its weight, its window, and whether the next one is half as large."""
     loss = a.new_zeros(())
     a, b = (a + 1) / 2, (b + 1) / 2
-    for weight in (0.3, 0.4, 0.3):
-        pool = lambda t: F.avg_pool2d(F.avg_pool2d(t, (7, 1), 1), (1, 7), 1)
+    for weight, window, halve in scales:
+        pool = lambda t, n=window: F.avg_pool2d(F.avg_pool2d(t, (n, 1), 1), (1, n), 1)
         ma, mb = pool(a), pool(b)
         va, vb, cov = pool(a * a) - ma * ma, pool(b * b) - mb * mb, pool(a * b) - ma * mb
         loss = loss + weight * (1 - ((2 * cov + 9e-4) / (va + vb + 9e-4)).mean())
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+        if halve:
+            a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
     return loss
 
 
@@ -113,7 +117,7 @@ def joint(work: Path, steps: int, batch: int, rate: float) -> None:
         mu, logvar = posterior.mean, posterior.logvar.clamp(-20, 4)
         y = model.decode(mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)).sample
         kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean()
-        l1, structure = (x - y).abs().mean(), structure_loss(x, y)
+        l1, structure = (x - y).abs().mean(), structure_loss(x, y, JOINT_SCALES)
         loss = l1 + (0.5 if step > 60 else 0.1) * structure + 1e-4 * kl
         optimizer.zero_grad()
         loss.backward()
@@ -131,20 +135,6 @@ def joint(work: Path, steps: int, batch: int, rate: float) -> None:
     latents = whiten(model, encode(model, shown.images))
     model.save_pretrained(work / "vae")
     np.save(work / "latents.npy", latents.numpy())
-
-
-def sharpness_loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """One minus the contrast term of SSIM in small and large windows, near the scales MS-SSIM weighs most."""
-    loss = a.new_zeros(())
-    a, b = (a + 1) / 2, (b + 1) / 2
-    for level, (weight, window) in enumerate(((0.3, 3), (0.3, 7), (0.25, 7), (0.15, 7))):
-        pool = lambda t, n=window: F.avg_pool2d(F.avg_pool2d(t, (n, 1), 1), (1, n), 1)
-        ma, mb = pool(a), pool(b)
-        va, vb, cov = pool(a * a) - ma * ma, pool(b * b) - mb * mb, pool(a * b) - ma * mb
-        loss = loss + weight * (1 - ((2 * cov + 9e-4) / (va + vb + 9e-4)).mean())
-        if level:
-            a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-    return loss
 
 
 def decoder(work: Path, steps: int, batch: int, rate: float, decay: float) -> None:
@@ -181,7 +171,7 @@ def decoder(work: Path, steps: int, batch: int, rate: float, decay: float) -> No
         z = latents[rows]
         z = z + DECODER_NOISE * torch.rand(batch, 1, 1, 1) * torch.randn_like(z)
         x, y = tensor(images[rows]), model.decode(z.contiguous(memory_format=torch.channels_last)).sample
-        l1, structure = (x - y).abs().mean(), sharpness_loss(x, y)
+        l1, structure = (x - y).abs().mean(), structure_loss(x, y, DECODER_SCALES)
         optimizer.zero_grad()
         (l1 + 0.6 * structure).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
