@@ -55,7 +55,7 @@ fn resizing_equals_pillow_byte_for_byte() {
             3 => resize_rgb(&RgbImage::from_raw(w, h, raw).unwrap(), tw, th, filter).into_raw(),
             _ => resize_rgba(&RgbaImage::from_raw(w, h, raw).unwrap(), tw, th, filter).into_raw(),
         };
-        let hash: String = Sha256::digest(&out).iter().map(|b| format!("{b:02x}")).collect();
+        let hash = hex::encode(Sha256::digest(&out));
         assert_eq!(
             hash, case.sha256,
             "{w}×{h}×{} to {tw}×{th}, {}",

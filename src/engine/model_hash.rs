@@ -5,7 +5,7 @@ use crate::{
     gallery::{content_hash, folder_hash},
 };
 use sha2::{Digest, Sha256};
-use std::{fmt::Write, io, path::Path};
+use std::{io, path::Path};
 
 /// Fingerprint of a checkpoint: of all files of its folder; or of the single file, its tokenizer and the files beside
 /// it that its settings come from.
@@ -32,9 +32,5 @@ pub fn model_hash(checkpoint: &Checkpoint) -> io::Result<String> {
             .replace('\\', "/");
         digest.update(format!("{name}\0{}\n", content_hash(file)?));
     }
-    Ok(digest.finalize().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
+    Ok(hex::encode(digest.finalize()))
 }

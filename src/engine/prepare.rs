@@ -58,7 +58,7 @@ impl Session {
         if lacks_matte {
             hasher.update(&self.hashes.segmenter);
         }
-        let key = hex(&hasher.finalize());
+        let key = hex::encode(hasher.finalize());
         let arithmetic = self.outline.arithmetic;
         let folder = cache_dir()?.join("galleries");
         fs::create_dir_all(&folder).map_err(|e| cache_problem(&folder, &e))?;
@@ -230,8 +230,4 @@ fn cache_problem(path: &Path, error: &dyn std::fmt::Display) -> Problem {
     )
     .at(path)
     .detail(error.to_string())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -128,11 +128,8 @@ impl Session {
         if let Some(variant) = variant {
             text += &serde_json::json!([variant]).to_string();
         }
-        let id: String = Sha256::digest(text)
-            .iter()
-            .take(6)
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let mut id = hex::encode(Sha256::digest(text));
+        id.truncate(12);
         let places = [self.outline.root.clone(), user_data()];
         places
             .into_iter()

@@ -84,7 +84,7 @@ pub fn fingerprint(images: &[GalleryImage]) -> io::Result<String> {
     }
     match first_error {
         Some(e) if !readable => Err(e),
-        _ => Ok(hex(&digest.finalize())),
+        _ => Ok(hex::encode(digest.finalize())),
     }
 }
 
@@ -116,7 +116,7 @@ pub fn folder_hash(folder: &Path) -> io::Result<String> {
         let name: Vec<_> = name.map(|c| c.as_os_str().to_string_lossy()).collect();
         digest.update(format!("{}\0{}\0{}\n", name.join("/"), found.size, found.hash));
     }
-    Ok(hex(&digest.finalize()))
+    Ok(hex::encode(digest.finalize()))
 }
 
 fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -201,7 +201,7 @@ fn hash_file(path: &Path) -> io::Result<(u64, String)> {
     let mut size = 0;
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok((size, hex(&digest.finalize()))),
+            Ok(0) => return Ok((size, hex::encode(digest.finalize()))),
             Ok(n) => {
                 digest.update(&buffer[..n]);
                 size += n as u64;
@@ -265,13 +265,4 @@ fn save<'a>(
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -198,5 +198,5 @@ fn hash(file: &Path, config: &SegmenterConfig) -> Result<String, SegmentationErr
         }
     }
     hasher.update(format!("{config:?}"));
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex::encode(hasher.finalize()))
 }

@@ -391,10 +391,7 @@ impl Run {
         let failed = |e: io::Error| Problem::io("A picture could not be saved", &path, &e);
         let bytes = bytes.map_err(failed)?;
         atomic::write(&path, &bytes).map_err(failed)?;
-        let sha256 = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let sha256 = hex::encode(Sha256::digest(&bytes));
         Ok(WrittenPicture {
             path,
             relative,

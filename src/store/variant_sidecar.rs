@@ -158,7 +158,7 @@ impl Sidecars {
             .and_then(|f| f.take(MAX_BYTES).read_to_end(&mut bytes))
             .map_err(failed)?;
         match self.expected.get(name) {
-            Some(expected) if *expected != hex(&bytes) => Err(refused(
+            Some(expected) if *expected != sha256(&bytes) => Err(refused(
                 "its content is not what the variant file says (SHA-256 differs)",
             )),
             _ => Ok(bytes),
@@ -197,8 +197,8 @@ fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// A file to lie beside a variant.
@@ -245,7 +245,7 @@ pub(super) fn pack(variant: &Variant, stem: &str) -> Result<Option<Packed>, Stri
         })
         .collect::<Result<Vec<_>, String>>()?;
     let bytes = safetensors::serialize(views, None).map_err(|e| e.to_string())?;
-    let sha256 = hex(&bytes);
+    let sha256 = sha256(&bytes);
     Ok(Some(Packed {
         name: format!("{stem}-{}{ENDING}", &sha256[..8]),
         bytes,

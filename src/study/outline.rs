@@ -1,6 +1,6 @@
 //! What a study consists of, once opened: the parts a person named, read and checked.
 
-use super::{Prompt, Sampling, Thresholds, Variant};
+use super::{Prompt, Sampling, Thresholds, Variant, sampling::by_name};
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
@@ -40,10 +40,7 @@ impl fmt::Display for Arithmetic {
 impl FromStr for Arithmetic {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.name().eq_ignore_ascii_case(s))
-            .ok_or_else(|| format!("unknown arithmetic “{s}”; known: corrected, torchmetrics, reference"))
+        by_name("arithmetic", s, &Self::ALL, Self::name)
     }
 }
 

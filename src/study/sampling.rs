@@ -107,7 +107,13 @@ impl FromStr for RngKind {
     }
 }
 
-fn by_name<T: Copy>(what: &str, s: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
+/// The one of `all` with this name, in any case; the error lists what is known.
+pub(super) fn by_name<T: Copy>(
+    what: &str,
+    s: &str,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, String> {
     let found = all.iter().copied().find(|&k| name(k).eq_ignore_ascii_case(s));
     found.ok_or_else(|| {
         let known: Vec<&str> = all.iter().map(|&k| name(k)).collect();

@@ -118,7 +118,7 @@ impl Variant {
             }
             part(when.as_bytes());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hash.finalize())
     }
 
     /// Name and content hash.
