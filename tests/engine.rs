@@ -88,6 +88,47 @@ fn a_picture_forms_in_previews_and_is_judged_and_kept() {
     assert_eq!(essence(&judged), essence(&first));
 }
 
+/// What a kill may leave of a group: one picture recorded, one not.
+#[test]
+fn seeds_drawn_together_resume_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let torn = folder.path().join("torn");
+    let mut work = None;
+    for run in [&whole, &torn] {
+        let handle = engine(run);
+        let (_, outline, _) = open(&handle, &demo());
+        let mut job = job(&outline.unwrap(), 1, vec![0, 1, 2]);
+        job.sampling.at_once = 2;
+        let mut steps = Vec::new();
+        let ending = follow(&handle, Job::Generate(job.clone()), &mut |event| {
+            if let Event::Step(s) = event {
+                steps.push((s.step, s.key.seed));
+            }
+        });
+        assert!(matches!(ending, Ending::Finished), "{ending:?}");
+        let group = |seeds: &'static [u64]| (1..=6).flat_map(move |n| seeds.iter().map(move |&s| (n, s)));
+        assert_eq!(steps, group(&[0, 1]).chain(group(&[2])).collect::<Vec<_>>());
+        work = Some(job);
+    }
+    let lines = std::fs::read_to_string(torn.join("generations.jsonl")).unwrap();
+    let first = lines.lines().next().unwrap();
+    std::fs::write(torn.join("generations.jsonl"), format!("{first}\n")).unwrap();
+
+    let handle = engine(&torn);
+    open(&handle, &demo());
+    let mut judged = Vec::new();
+    let ending = follow(&handle, Job::Generate(work.unwrap()), &mut |event| {
+        if let Event::Judged(g) = event {
+            judged.push(g.key.seed);
+        }
+    });
+    assert!(matches!(ending, Ending::Finished), "{ending:?}");
+    assert_eq!(judged, [0, 1, 2]);
+    let read = |run: &Path| std::fs::read_to_string(run.join("generations.jsonl")).unwrap();
+    assert_eq!(read(&whole), read(&torn));
+}
+
 #[test]
 fn stop_stops_within_one_denoising_step() {
     let folder = tempfile::tempdir().unwrap();

@@ -92,11 +92,9 @@ impl State {
             return;
         };
         let mut seeds: Vec<u64> = self.study.of_prompt(prompt).map(|g| g.key.seed).collect();
-        if let Some(forming) = self.study.forming().filter(|f| f.key.prompt == prompt) {
-            seeds.push(forming.key.seed);
-            seeds.sort_unstable();
-            seeds.dedup();
-        }
+        seeds.extend(self.study.forming_of(prompt).map(|f| f.key.seed));
+        seeds.sort_unstable();
+        seeds.dedup();
         let here = self
             .selection
             .seed

@@ -49,7 +49,8 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Step(step) => {
             let key = step.key;
             state.study.step(step);
-            if follows(state, key.prompt) {
+            // Of several that form together, the one looked at stays.
+            if follows(state, key.prompt) && !state.watching() {
                 state.selection.seed = Some(key.seed);
                 state.selection.evidence = 0;
             }

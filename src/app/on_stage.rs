@@ -41,9 +41,7 @@ pub enum Fingerprint {
 impl OnStage {
     /// What the state asks for.
     pub fn of(state: &State) -> Self {
-        if state.watching()
-            && let Some(step) = state.study.forming()
-        {
+        if let Some(step) = state.selection.key().and_then(|key| state.study.forming(key)) {
             return Self::Forming(step.clone());
         }
         let Some(current) = state.current() else {

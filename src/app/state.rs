@@ -293,9 +293,9 @@ impl State {
 
     /// Whether the picture looked at is the one that forms.
     pub fn watching(&self) -> bool {
-        self.study
-            .forming()
-            .is_some_and(|f| Some(f.key) == self.selection.key())
+        self.selection
+            .key()
+            .is_some_and(|key| self.study.forming(key).is_some())
     }
 
     /// Whether a run was handed in and has not ended.
@@ -320,7 +320,7 @@ impl State {
 
     /// Looks at a prompt: its first picture, or what forms of it.
     pub fn look_at_prompt(&mut self, prompt: u32) {
-        let forming = self.study.forming().map(|f| f.key).filter(|k| k.prompt == prompt);
+        let forming = self.study.forming_of(prompt).next().map(|f| f.key);
         let seed = forming
             .or_else(|| self.study.of_prompt(prompt).next().map(|g| g.key))
             .map(|k| k.seed);

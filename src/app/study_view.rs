@@ -21,8 +21,14 @@ pub struct StudyView {
     cluster_of: HashMap<u32, usize>,
     /// Whether pictures can be compared already.
     pub gallery_ready: bool,
-    forming: Option<StepPreview>,
-    forming_noise: Vec<f32>,
+    forming: BTreeMap<GenerationKey, Forming>,
+}
+
+/// A picture while it forms.
+#[derive(Clone, Debug)]
+struct Forming {
+    latest: StepPreview,
+    noise: Vec<f32>,
 }
 
 /// Calm range of the noise norm over the steps, from pictures that nobody memorized.
@@ -95,10 +101,7 @@ impl StudyView {
     /// Adds a picture, or replaces what was known of it.
     pub fn insert(&mut self, generation: Arc<Generation>) {
         let key = generation.key;
-        if self.forming.as_ref().is_some_and(|f| f.key == key) {
-            self.forming = None;
-            self.forming_noise.clear();
-        }
+        self.forming.remove(&key);
         // A study folder may hold pictures of prompts that its list no longer has.
         if self.prompt(key.prompt).is_none() {
             self.prompts.push(Prompt {
@@ -142,34 +145,39 @@ impl StudyView {
         study::tally(self.generations().map(Arc::as_ref), thresholds)
     }
 
-    /// Takes in a step of the picture that forms.
+    /// Takes in a step of a picture that forms.
     pub fn step(&mut self, step: StepPreview) {
-        if self
-            .forming
-            .as_ref()
-            .is_none_or(|f| f.key != step.key || step.step <= f.step)
-        {
-            self.forming_noise.clear();
-        }
-        self.forming_noise.extend(step.noise_norm);
-        self.forming = Some(step);
+        let norm = step.noise_norm;
+        let mut noise = match self.forming.remove(&step.key) {
+            Some(before) if before.latest.step < step.step => before.noise,
+            _ => Vec::new(),
+        };
+        noise.extend(norm);
+        let forming = Forming { latest: step, noise };
+        self.forming.insert(forming.latest.key, forming);
     }
 
-    /// Forgets the picture that forms: its job ended.
+    /// Forgets the pictures that form: their job ended.
     pub fn stop_forming(&mut self) {
-        self.forming = None;
-        self.forming_noise.clear();
+        self.forming.clear();
     }
 
-    /// The picture that forms.
-    pub fn forming(&self) -> Option<&StepPreview> {
-        self.forming.as_ref()
+    /// The pictures of a prompt that form, by seed.
+    pub fn forming_of(&self, prompt: u32) -> impl Iterator<Item = &StepPreview> {
+        let key = |seed| GenerationKey { prompt, seed };
+        let range = self.forming.range(key(0)..=key(u64::MAX));
+        range.map(|(_, forming)| &forming.latest)
+    }
+
+    /// A picture, as far as it has formed.
+    pub fn forming(&self, key: GenerationKey) -> Option<&StepPreview> {
+        self.forming.get(&key).map(|forming| &forming.latest)
     }
 
     /// Noise norm per step: of the finished picture, or as far as it has come.
     pub fn noise(&self, key: GenerationKey) -> (&[f32], usize) {
-        match (&self.forming, self.generation(key)) {
-            (Some(f), _) if f.key == key => (&self.forming_noise, f.steps),
+        match (self.forming.get(&key), self.generation(key)) {
+            (Some(f), _) => (&f.noise, f.latest.steps),
             (_, Some(g)) => (&g.noise_norm, g.noise_norm.len()),
             _ => (&[], 0),
         }

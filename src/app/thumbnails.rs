@@ -13,7 +13,7 @@ use std::{
 enum Key {
     Gallery(u32),
     Generation(GenerationKey),
-    Preview,
+    Preview(GenerationKey),
 }
 
 struct Entry {
@@ -72,9 +72,9 @@ impl Thumbnails {
         self.put(ctx, Key::Generation(generation.key), generation.thumbnail.clone())
     }
 
-    /// The picture that forms.
-    pub fn preview(&mut self, ctx: &Context, image: &Arc<RgbImage>) -> Option<Thumbnail> {
-        self.put(ctx, Key::Preview, image.clone())
+    /// A picture that forms.
+    pub fn preview(&mut self, ctx: &Context, key: GenerationKey, image: &Arc<RgbImage>) -> Option<Thumbnail> {
+        self.put(ctx, Key::Preview(key), image.clone())
     }
 
     fn put(&mut self, ctx: &Context, key: Key, image: Arc<RgbImage>) -> Option<Thumbnail> {

@@ -74,6 +74,9 @@ pub struct GenerateArgs {
     /// Draw this many pictures from each seed's one generator, as diffusers' `[prompt] * N` does
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub batch: Option<u32>,
+    /// Send this many seeds of a prompt through the model together, each with its own generator
+    #[arg(long, default_value_t = 1, conflicts_with_all = ["batch", "noise"], value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub at_once: u32,
     /// Denoising steps
     #[arg(long, default_value_t = 50)]
     pub steps: u32,
@@ -168,6 +171,9 @@ pub struct ScanArgs {
     /// Another generator of the noise than the study's: torch-cpu or torch-cuda
     #[arg(long)]
     pub rng: Option<RngKind>,
+    /// Send this many seeds of a prompt through the model together; the study's number when not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub at_once: Option<u32>,
     /// Draw with this variant of the study's checkpoint (a .toml file)
     #[arg(long)]
     pub variant: Option<PathBuf>,

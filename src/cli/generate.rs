@@ -64,18 +64,20 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
         ..RunParameters::default()
     };
 
-    let total = args.prompt.len() * noises.len();
+    let total = args.prompt.len() * noises.iter().map(|(seeds, _)| seeds.len()).sum::<usize>();
     let mut watch = Watch {
         console: Console::new(common.quiet),
         eta: Eta::new(total as f64),
         done: 0,
         total,
+        together: 0,
         record: args.dump.is_some(),
         timesteps: Vec::new(),
         latents: Vec::new(),
     };
     for (index, prompt) in args.prompt.iter().enumerate() {
-        for (first_seed, noise) in &noises {
+        for (seeds, noise) in &noises {
+            watch.together = seeds.len();
             let request = SampleRequest {
                 prompt: prompt.clone(),
                 sampling: sampling.clone(),
@@ -84,10 +86,12 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
             let sample = pool
                 .install(|| pipeline.sample(&request, &mut watch))
                 .map_err(|e| super::failed("A picture could not be drawn", &e).detail(prompt.clone()))?;
+            let first = seeds.first().copied().unwrap_or_default();
             for (i, image) in sample.images.iter().enumerate() {
+                // Several pictures of one generator, or of given noise, are numbered on from its seed.
                 let key = GenerationKey {
                     prompt: index as u32,
-                    seed: first_seed + i as u64,
+                    seed: seeds.get(i).copied().unwrap_or(first + i as u64),
                 };
                 let path = args.out.join(format!("{key}.png"));
                 write_picture(&path, image, key, prompt, &parameters)?;
@@ -96,7 +100,7 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
             if let Some(file) = &args.dump {
                 dump(file, &pipeline, &request, &watch, &sample.decoded)?;
             }
-            watch.done += 1;
+            watch.done += seeds.len();
         }
     }
     watch.console.end();
@@ -124,12 +128,13 @@ fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Sampling, Pr
         scheduler: args.scheduler,
         negative: Some(args.negative.clone()),
         rng: Some(args.rng),
+        at_once: Some(args.at_once),
     };
     Ok(choice.over(&checkpoint.default_sampling()))
 }
 
-/// The initial noises to draw from, each with the number of its first picture.
-fn noises(args: &GenerateArgs) -> Result<Vec<(u64, InitialNoise)>, Problem> {
+/// The initial noises to draw from, each with its seeds.
+fn noises(args: &GenerateArgs) -> Result<Vec<(Vec<u64>, InitialNoise)>, Problem> {
     if let Some(file) = &args.noise {
         let unusable =
             |reason: &dyn std::fmt::Display| super::failed("The noise cannot be read", reason).at(file);
@@ -137,19 +142,20 @@ fn noises(args: &GenerateArgs) -> Result<Vec<(u64, InitialNoise)>, Problem> {
         let noise = tensors
             .get("noise")
             .ok_or_else(|| unusable(&"it holds no tensor named noise"))?;
-        return Ok(vec![(0, InitialNoise::Given(noise.clone()))]);
+        return Ok(vec![(vec![0], InitialNoise::Given(noise.clone()))]);
     }
-    let noise = |&seed: &u64| match args.batch {
-        Some(count) => (
-            seed,
-            InitialNoise::Batch {
-                seed,
-                count: count as usize,
-            },
-        ),
-        None => (seed, InitialNoise::Seeds(vec![seed])),
-    };
-    Ok(args.seeds.0.iter().map(noise).collect())
+    let seeds = &args.seeds.0;
+    Ok(match args.batch {
+        Some(count) => {
+            let count = count as usize;
+            let noise = |&seed: &u64| (vec![seed], InitialNoise::Batch { seed, count });
+            seeds.iter().map(noise).collect()
+        }
+        None => {
+            let noise = |seeds: &[u64]| (seeds.to_vec(), InitialNoise::Seeds(seeds.to_vec()));
+            seeds.chunks(args.at_once.max(1) as usize).map(noise).collect()
+        }
+    })
 }
 
 /// Everything `--dump` promises, all f32.
@@ -187,6 +193,8 @@ struct Watch {
     eta: Eta,
     done: usize,
     total: usize,
+    /// Pictures that form now.
+    together: usize,
     record: bool,
     timesteps: Vec<f32>,
     latents: Vec<Tensor>,
@@ -194,7 +202,7 @@ struct Watch {
 
 impl Observer for Watch {
     fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
-        let done = self.done as f64 + (step.index + 1) as f64 / step.count as f64;
+        let done = self.done as f64 + (self.together * (step.index + 1)) as f64 / step.count as f64;
         let left = self.eta.left(done);
         self.console.progress("Drawing", done as usize, self.total, left);
         if self.record {

@@ -7,7 +7,7 @@ use image::RgbImage;
 use std::ops::ControlFlow;
 
 /// Most pictures drawn at once.
-const MAX_PICTURES: usize = 64;
+const MAX_PICTURES: usize = Sampling::MAX_AT_ONCE as usize;
 
 /// What to draw.
 #[derive(Clone, Debug)]

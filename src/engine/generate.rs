@@ -1,21 +1,18 @@
-//! Generating: draw, segment, compare, write down; one picture after the other.
+//! Generating: draw, segment, compare, write down; one picture after the other, or several seeds of a prompt together.
 
 use super::{
-    CancelToken, Event, GenerateJob, JobId, JobKind, StepPreview,
-    session::Session,
-    teller::{ProgressLine, Teller},
-    views::THUMBNAIL_SIDE,
-    worker::Outcome,
+    CancelToken, Event, GenerateJob, JobId, JobKind, drawing::Drawing, session::Session,
+    views::THUMBNAIL_SIDE, worker::Outcome,
 };
 use crate::{
-    diffusion::{DiffusionError, InitialNoise, Observer, Pipeline, SampleRequest, Step},
+    diffusion::DiffusionError,
     gallery::thumbnail,
     memorization::{Judge, JudgeError, Judgement},
     store::{Run, WrittenPicture},
-    study::{Generation, GenerationKey, Match, Problem, Prompt, Sampling},
+    study::{Generation, GenerationKey, Match, Problem, Prompt},
 };
 use image::RgbImage;
-use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 impl Session {
     /// Draws every prompt with every seed; see [`super::Job::Generate`].
@@ -47,87 +44,125 @@ impl Session {
         } else {
             self.held_by(&run)
         };
-        let work: Vec<(&Prompt, u64)> = job
+        let together = job.sampling.at_once.max(1) as usize;
+        let work: Vec<(&Prompt, &[u64])> = job
             .prompts
             .iter()
-            .flat_map(|p| job.seeds.iter().map(move |&s| (p, s)))
+            .flat_map(|p| job.seeds.chunks(together).map(move |seeds| (p, seeds)))
             .collect();
-        let mut progress = self.teller.progress(id, JobKind::Generate, work.len());
+        let total = job.prompts.len() * job.seeds.len();
+        let mut progress = self.teller.progress(id, JobKind::Generate, total);
         progress.at(0.0);
-        for (done, (prompt, seed)) in work.iter().enumerate() {
+        let mut done = 0;
+        for (prompt, seeds) in work {
             if cancel.is_cancelled() {
                 return Ok(Outcome::Stopped);
             }
-            let key = GenerationKey {
-                prompt: prompt.index,
-                seed: *seed,
-            };
-            if let Some(generation) = held.remove(&key) {
-                self.tell_judged(generation);
-            } else {
+            let keys: Vec<GenerationKey> = seeds
+                .iter()
+                .map(|&seed| GenerationKey {
+                    prompt: prompt.index,
+                    seed,
+                })
+                .collect();
+            if keys.iter().any(|key| !held.contains_key(key)) {
+                // Those of the group that are there already are drawn with it: alone, the others would come out
+                // differently in the last bit.
                 let pipeline = self.pipeline_of(variant)?;
-                let drawn = Drawing {
-                    key,
+                let drawing = Drawing {
+                    keys: &keys,
                     prompt,
                     sampling: &job.sampling,
-                    variant: variant.map(|v| v.name.as_str().into()),
                     teller: &self.teller,
                     cancel,
                     progress: &mut progress,
                     done,
                     pipeline: &pipeline,
-                    norms: Vec::new(),
+                    norms: vec![Vec::new(); keys.len()],
                 };
-                if self.one_picture(drawn, &mut run)? == Outcome::Stopped {
+                let name = variant.map(|v| v.name.as_str().into());
+                if self.pictures(drawing, name, &mut held, &mut run)? == Outcome::Stopped {
                     return Ok(Outcome::Stopped);
                 }
+            } else {
+                for generation in keys.iter().filter_map(|key| held.remove(key)) {
+                    self.tell_judged(generation);
+                }
             }
-            progress.at((done + 1) as f64);
+            done += seeds.len();
+            progress.at(done as f64);
         }
         Ok(Outcome::Done)
     }
 
-    /// One picture from noise to its record on disk.
-    fn one_picture(&self, mut drawing: Drawing<'_>, run: &mut Run) -> Result<Outcome, Problem> {
+    /// The pictures of one group from noise to their records on disk.
+    fn pictures(
+        &self,
+        mut drawing: Drawing<'_>,
+        variant: Option<Arc<str>>,
+        held: &mut HashMap<GenerationKey, Generation>,
+        run: &mut Run,
+    ) -> Result<Outcome, Problem> {
         let start = Instant::now();
-        let (key, prompt, cancel) = (drawing.key, drawing.prompt, drawing.cancel);
-        let request = SampleRequest {
-            prompt: prompt.text.clone(),
-            sampling: drawing.sampling.clone(),
-            noise: InitialNoise::Seeds(vec![key.seed]),
-        };
-        let pipeline = drawing.pipeline;
+        let (keys, prompt, cancel) = (drawing.keys, drawing.prompt, drawing.cancel);
+        let (request, pipeline) = (drawing.request(), drawing.pipeline);
         let sample = match self.pool.install(|| pipeline.sample(&request, &mut drawing)) {
             Ok(sample) => sample,
             Err(DiffusionError::Stopped) => return Ok(Outcome::Stopped),
             Err(error) => return Err(draw_problem(prompt, &error)),
         };
-        let image = sample.images.into_iter().next().ok_or_else(|| {
-            Problem::new(
-                "The sampler gave no picture",
-                "Please report this with the prompt and the seed.",
-            )
-        })?;
-        let seconds = start.elapsed().as_secs_f32();
-        let written = run.write_image(&key, &prompt.text, &image)?;
-        let mut generation = Generation {
-            key,
-            prompt: prompt.text.clone(),
-            image: written.path.clone(),
-            matte: None,
-            confidence: None,
-            matches: Vec::new(),
-            noise_norm: std::mem::take(&mut drawing.norms),
-            seconds,
-            thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
-            variant: drawing.variant.clone(),
-        };
-        let drawn = Arc::new(generation.clone());
-        self.shelf.put(drawn.clone());
-        self.teller.tell(Event::Drawn(drawn));
+        if sample.images.len() != keys.len() {
+            return Err(Problem::new(
+                "The sampler gave another number of pictures than asked for",
+                "Please report this with the prompt and the seeds.",
+            ));
+        }
+        let seconds = start.elapsed().as_secs_f32() / keys.len() as f32;
+        let norms = std::mem::take(&mut drawing.norms);
+        let mut drawn = Vec::with_capacity(keys.len());
+        for ((&key, image), noise_norm) in keys.iter().zip(sample.images).zip(norms) {
+            if let Some(generation) = held.remove(&key) {
+                self.tell_judged(generation);
+                continue;
+            }
+            let written = run.write_image(&key, &prompt.text, &image)?;
+            let generation = Generation {
+                key,
+                prompt: prompt.text.clone(),
+                image: written.path.clone(),
+                matte: None,
+                confidence: None,
+                matches: Vec::new(),
+                noise_norm,
+                seconds,
+                thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
+                variant: variant.clone(),
+            };
+            let told = Arc::new(generation.clone());
+            self.shelf.put(told.clone());
+            self.teller.tell(Event::Drawn(told));
+            drawn.push((generation, image, written));
+        }
+        for (generation, image, written) in drawn {
+            if self.judge_and_record(generation, &image, &written, cancel, run)? == Outcome::Stopped {
+                return Ok(Outcome::Stopped);
+            }
+        }
+        Ok(Outcome::Done)
+    }
 
+    /// The second half of a picture's way: its matte, its matches, its record.
+    fn judge_and_record(
+        &self,
+        mut generation: Generation,
+        image: &RgbImage,
+        written: &WrittenPicture,
+        cancel: &CancelToken,
+        run: &mut Run,
+    ) -> Result<Outcome, Problem> {
+        let key = generation.key;
         let mut matte = None;
-        if let Some(found) = self.judged(&image, &key, cancel, run)? {
+        if let Some(found) = self.judged(image, &key, cancel, run)? {
             generation.matte = Some(found.matte.path.clone());
             generation.confidence = Some(found.confidence);
             generation.matches = found.matches;
@@ -136,7 +171,8 @@ impl Session {
             return Ok(Outcome::Stopped);
         }
         if !run.has(&key) {
-            run.append(self.record(&generation, &written, matte.as_ref()), seconds)?;
+            let seconds = generation.seconds;
+            run.append(self.record(&generation, written, matte.as_ref()), seconds)?;
         }
         self.tell_judged(generation);
         Ok(Outcome::Done)
@@ -215,49 +251,6 @@ struct Found {
     matte: WrittenPicture,
     confidence: f32,
     matches: Vec<Match>,
-}
-
-/// Watches one picture form.
-struct Drawing<'a> {
-    key: GenerationKey,
-    prompt: &'a Prompt,
-    sampling: &'a Sampling,
-    variant: Option<Arc<str>>,
-    teller: &'a Teller,
-    cancel: &'a CancelToken,
-    progress: &'a mut ProgressLine,
-    done: usize,
-    pipeline: &'a Pipeline,
-    norms: Vec<f32>,
-}
-
-impl Observer for Drawing<'_> {
-    fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
-        if self.cancel.is_cancelled() {
-            return ControlFlow::Break(());
-        }
-        // A preview or a norm that cannot be made is no reason to stop the picture.
-        let norm = step
-            .noise_norms()
-            .ok()
-            .flatten()
-            .and_then(|norms| norms.first().copied());
-        self.norms.extend(norm);
-        if let Ok(previews) = self.pipeline.preview(step.predicted_original)
-            && let Some(preview) = previews.into_iter().next()
-        {
-            self.teller.tell(Event::Step(StepPreview {
-                key: self.key,
-                step: step.index + 1,
-                steps: step.count,
-                preview: Arc::new(preview),
-                noise_norm: norm,
-            }));
-        }
-        self.progress
-            .at(self.done as f64 + (step.index + 1) as f64 / (step.count + 1) as f64);
-        ControlFlow::Continue(())
-    }
 }
 
 fn draw_problem(prompt: &Prompt, error: &DiffusionError) -> Problem {

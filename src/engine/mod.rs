@@ -4,6 +4,7 @@
 //! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
 
 mod device;
+mod drawing;
 mod eta;
 mod generate;
 mod handle;

@@ -192,6 +192,7 @@ impl RunParameters {
             format!("“{}”", b.negative),
         );
         compare("rng", a.rng.to_string(), b.rng.to_string());
+        compare("at_once", a.at_once.to_string(), b.at_once.to_string());
         compare(
             "arithmetic",
             self.arithmetic.to_string(),

@@ -146,7 +146,7 @@ impl StudyFile {
             (&prompts, "path"),
             (
                 &sampling,
-                "steps, guidance, width, height, scheduler, negative, rng, seeds",
+                "steps, guidance, width, height, scheduler, negative, rng, at_once, seeds",
             ),
             (&thresholds, "foreground, background, arithmetic"),
         ] {
@@ -239,11 +239,12 @@ fn read_sampling(keys: &mut Keys<'_>) -> Result<SamplingChoice, Problem> {
         let sampling = choice.over(&Sampling::default());
         sampling.validate().map_err(|reason| keys.refuse(span, &reason))
     };
-    for key in ["steps", "width", "height"] {
+    for key in ["steps", "width", "height", "at_once"] {
         if let Some((value, span)) = keys.whole(key)? {
             let target = match key {
                 "steps" => &mut choice.steps,
                 "width" => &mut choice.width,
+                "at_once" => &mut choice.at_once,
                 _ => &mut choice.height,
             };
             *target = Some(u32::try_from(value).unwrap_or(u32::MAX));

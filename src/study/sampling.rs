@@ -140,6 +140,14 @@ pub struct Sampling {
     pub negative: String,
     /// Generator of the initial noise, and of what an ancestral scheduler adds.
     pub rng: RngKind,
+    /// Pictures of one prompt that go through the model together, 1..=64, each with its own generator. Sums come out
+    /// in another order than alone, so that a picture may differ in the last bit: it belongs to what decides a run.
+    #[serde(skip_serializing_if = "is_one")]
+    pub at_once: u32,
+}
+
+fn is_one(value: &u32) -> bool {
+    *value == 1
 }
 
 impl Default for Sampling {
@@ -153,6 +161,7 @@ impl Default for Sampling {
             scheduler: SchedulerKind::Ddim,
             negative: String::new(),
             rng: RngKind::TorchCpu,
+            at_once: 1,
         }
     }
 }
@@ -160,6 +169,8 @@ impl Default for Sampling {
 impl Sampling {
     /// Largest side of a picture, in pixels.
     pub const MAX_SIDE: u32 = 2048;
+    /// Most pictures that go through the model together.
+    pub const MAX_AT_ONCE: u32 = 64;
 
     /// Checks every value against its range.
     ///
@@ -173,6 +184,13 @@ impl Sampling {
             return Err(format!(
                 "guidance is {}; it must be between −100 and 100",
                 self.guidance
+            ));
+        }
+        if !(1..=Self::MAX_AT_ONCE).contains(&self.at_once) {
+            return Err(format!(
+                "at_once is {}; it must be between 1 and {}",
+                self.at_once,
+                Self::MAX_AT_ONCE
             ));
         }
         for (name, side) in [("width", self.width), ("height", self.height)] {
@@ -204,6 +222,8 @@ pub struct SamplingChoice {
     pub negative: Option<String>,
     /// See [`Sampling::rng`].
     pub rng: Option<RngKind>,
+    /// See [`Sampling::at_once`].
+    pub at_once: Option<u32>,
 }
 
 impl SamplingChoice {
@@ -217,6 +237,7 @@ impl SamplingChoice {
             scheduler: self.scheduler.unwrap_or(defaults.scheduler),
             negative: self.negative.clone().unwrap_or_else(|| defaults.negative.clone()),
             rng: self.rng.unwrap_or(defaults.rng),
+            at_once: self.at_once.unwrap_or(defaults.at_once),
         }
     }
 }
@@ -298,5 +319,12 @@ mod tests {
             })
             .contains("guidance")
         );
+        for at_once in [0, 65] {
+            let sampling = Sampling {
+                at_once,
+                ..Sampling::default()
+            };
+            assert!(wrong(sampling).contains("at_once"));
+        }
     }
 }

@@ -62,7 +62,7 @@ fn a_run_goes_from_previews_to_the_verdict() {
         pair.request.gallery,
         Some(generation(key(0, 0)).matches[0].gallery)
     );
-    assert!(state.study.forming().is_none());
+    assert!(state.study.forming_of(0).next().is_none());
 
     // The next seed of the same prompt takes the Stage.
     fed.tell(Event::Step(step(key(0, 1), 1, 50)));
@@ -78,6 +78,28 @@ fn a_run_goes_from_previews_to_the_verdict() {
     fed.settle();
     assert!(!fed.harness.state().state().is_running());
     assert!(fed.harness.get_by_label("Stop").accesskit_node().is_disabled());
+}
+
+#[test]
+fn several_pictures_form_together_and_the_one_looked_at_stays() {
+    let mut fed = Fed::plain();
+    fed.open(false);
+    for n in 1..=3 {
+        for seed in 0..4 {
+            fed.tell(Event::Step(step(key(0, seed), n, 50)));
+        }
+    }
+    fed.settle();
+    for seed in 0..4 {
+        fed.harness.get_by_label(&format!("Seed {seed}, forming"));
+        assert_eq!(fed.harness.state().state().study.noise(key(0, seed)).0.len(), 3);
+    }
+    assert_eq!(fed.harness.state().state().selection.key(), Some(key(0, 0)));
+    // Once it is finished, the next that forms follows.
+    fed.tell(Event::Judged(Arc::new(generation(key(0, 0)))));
+    fed.tell(Event::Step(step(key(0, 1), 4, 50)));
+    fed.settle();
+    assert_eq!(fed.harness.state().state().selection.key(), Some(key(0, 1)));
 }
 
 #[test]

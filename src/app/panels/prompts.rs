@@ -240,7 +240,9 @@ fn seeds(painter: &egui::Painter, cx: &Cx<'_>, prompt: u32, at: egui::Pos2, room
             x += STEP;
         }
     }
-    if let Some(step) = cx.state.study.forming().filter(|f| f.key.prompt == prompt) {
+    let mut forming = false;
+    for step in cx.state.study.forming_of(prompt) {
+        forming = true;
         let share = step.step as f32 / step.steps.max(1) as f32;
         progress_ring(painter, pos2(x, at.y), 4.5, share, theme.accent, theme.line);
         x += STEP;
@@ -254,7 +256,7 @@ fn seeds(painter: &egui::Painter, cx: &Cx<'_>, prompt: u32, at: egui::Pos2, room
             theme.faint,
             28.0,
         );
-    } else if count == 0 && cx.state.study.forming().is_none_or(|f| f.key.prompt != prompt) {
+    } else if count == 0 && !forming {
         line(
             painter,
             pos2(at.x - 4.0, at.y),

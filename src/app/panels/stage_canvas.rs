@@ -97,9 +97,11 @@ fn without_gpu(ui: &Ui, cx: &mut Cx<'_>, shown: &OnStage, placement: &Placement)
     );
     let picture = match shown {
         OnStage::Nothing => None,
-        OnStage::Forming(step) => cx.thumbnails.preview(ui.ctx(), &step.preview),
+        OnStage::Forming(step) => cx.thumbnails.preview(ui.ctx(), step.key, &step.preview),
         OnStage::Small(generation) => cx.thumbnails.generation(ui.ctx(), generation),
-        OnStage::Pair(pair) => cx.thumbnails.preview(ui.ctx(), &pair.generated),
+        OnStage::Pair(pair) => cx
+            .thumbnails
+            .preview(ui.ctx(), pair.request.generation, &pair.generated),
     };
     if let Some(picture) = picture {
         let uv = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));

@@ -17,19 +17,14 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         return controls::moved(&header);
     };
     let drawn: Vec<_> = cx.state.study.of_prompt(prompt).cloned().collect();
-    let forming = cx
-        .state
-        .study
-        .forming()
-        .filter(|f| f.key.prompt == prompt)
-        .cloned();
+    let forming: Vec<_> = cx.state.study.forming_of(prompt).cloned().collect();
     let note = match drawn.len() {
         0 => String::new(),
         1 => "1 picture".to_owned(),
         n => format!("{n} pictures · [ and ] step through them"),
     };
     let header = controls::header(ui, cx, "Seeds", &note);
-    if drawn.is_empty() && forming.is_none() {
+    if drawn.is_empty() && forming.is_empty() {
         let text = if cx.state.is_running() {
             "Waiting for its turn."
         } else {
@@ -91,11 +86,11 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
                     };
                     response.on_hover_text(tip);
                 }
-                if let Some(step) = forming.filter(|f| drawn.iter().all(|g| g.key != f.key)) {
+                for step in forming.iter().filter(|f| drawn.iter().all(|g| g.key != f.key)) {
                     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
                     let name = format!("Seed {}, forming", step.key.seed);
                     response.widget_info(|| WidgetInfo::labeled(egui::Role::ListItem, true, &name));
-                    let picture = cx.thumbnails.preview(ui.ctx(), &step.preview);
+                    let picture = cx.thumbnails.preview(ui.ctx(), step.key, &step.preview);
                     controls::thumbnail(ui.painter(), cx.theme, rect, picture, theme::RADIUS);
                     let share = step.step as f32 / step.steps.max(1) as f32;
                     let veil = cx.theme.stage.gamma_multiply(0.45);
