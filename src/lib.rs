@@ -9,6 +9,7 @@ pub mod cli;
 pub mod diffusion;
 pub mod engine;
 pub mod gallery;
+pub mod live;
 pub mod memorization;
 pub mod render;
 pub mod segmentation;
