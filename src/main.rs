@@ -32,6 +32,7 @@ fn window(args: &cli::Cli) -> ExitCode {
             let options = app::AppOptions {
                 open,
                 device: engine::device_words(device),
+                tour: args.study.is_none(),
             };
             Ok(Box::new(app::App::new(cc, handle, options)))
         }),

@@ -12,3 +12,5 @@ mod look;
 mod run;
 #[path = "window/study.rs"]
 mod study;
+#[path = "window/tour.rs"]
+mod tour;

@@ -69,6 +69,8 @@ pub enum Action {
     SetPalette(Option<Palette>),
     /// Show or hide the key sheet.
     ShowKeys(bool),
+    /// Show a card of the tour; one past the last, or none, ends it.
+    Tour(Option<usize>),
     /// Close the topmost thing that is open.
     Escape,
     /// Take a card away.

@@ -2,11 +2,13 @@
 
 use super::{
     action::{Action, Pick},
+    autoplay,
     command::Command,
     dialogs::Wanted,
     history::Moment,
     layout,
     state::{Camera, Palette, RunningJob, State},
+    tour,
     window::App,
 };
 use crate::{
@@ -126,7 +128,7 @@ impl State {
     /// Closes the topmost thing that is open.
     fn escape(&mut self) {
         let open = &mut self.open;
-        if open.palette.take().is_some() {
+        if open.palette.take().is_some() || open.tour.take().is_some() {
         } else if open.keys {
             open.keys = false;
         } else if open.path {
@@ -197,15 +199,34 @@ impl App {
             Action::SetHighlight(highlight) => state.highlight = highlight,
             Action::SetPalette(palette) => state.open.palette = palette,
             Action::ShowKeys(open) => state.open.keys = open,
+            Action::Tour(card) => self.show_tour(card),
             Action::Escape => {
                 let presenting = state.open.present;
                 state.escape();
                 if presenting && !state.open.present {
+                    autoplay::end(state);
                     ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(false));
                 }
             }
             Action::Dismiss(id) => state.notices.retain(|n| n.id != id),
         }
+    }
+
+    /// Shows a card of the tour, with its pane in front.
+    fn show_tour(&mut self, card: Option<usize>) {
+        self.state.open.tour = card.filter(|&card| card < tour::CARDS);
+        if let Some(pane) = self.state.open.tour.and_then(tour::pane) {
+            self.layout
+                .make_active(|_, tile| matches!(tile, egui_tiles::Tile::Pane(p) if *p == pane));
+        }
+    }
+
+    fn present(&mut self, ctx: &Context, on: bool) {
+        if !on {
+            autoplay::end(&mut self.state);
+        }
+        self.state.open.present = on;
+        ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(on));
     }
 
     fn open(&mut self, path: PathBuf) {
@@ -343,9 +364,15 @@ impl App {
             }
             Command::Keys => state.open.keys = !state.open.keys,
             Command::Present => {
-                state.open.present = !state.open.present;
-                ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(state.open.present));
+                let on = !state.open.present;
+                self.present(ctx, on);
             }
+            Command::Autoplay if state.autoplay.is_some() => self.present(ctx, false),
+            Command::Autoplay => {
+                autoplay::begin(state, ctx.input(|i| i.time));
+                self.present(ctx, true);
+            }
+            Command::Tour => self.show_tour(Some(0)),
             Command::ToggleTheme => self.set_theme(ctx, !self.theme.dark),
             Command::LargerType => ctx.set_zoom_factor((ctx.zoom_factor() * 1.1).min(3.0)),
             Command::SmallerType => ctx.set_zoom_factor((ctx.zoom_factor() / 1.1).max(0.5)),

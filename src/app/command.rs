@@ -62,6 +62,10 @@ pub enum Command {
     Keys,
     /// Full-screen stage.
     Present,
+    /// Full-screen stage that plays by itself.
+    Autoplay,
+    /// Five cards that explain the window.
+    Tour,
     /// Dark or light.
     ToggleTheme,
     /// Larger type.
@@ -135,6 +139,8 @@ impl Command {
             Palette,
             Keys,
             Present,
+            Autoplay,
+            Tour,
             ToggleTheme,
             LargerType,
             SmallerType,
@@ -206,6 +212,11 @@ impl Command {
             Self::Palette => ("Commands…", "Find any command by name"),
             Self::Keys => ("Keys", "All keys on one sheet"),
             Self::Present => ("Present", "Full-screen stage with large type"),
+            Self::Autoplay => (
+                "Play",
+                "Full-screen stage that shows one picture after the other by itself",
+            ),
+            Self::Tour => ("Tour", "Five cards that explain the window"),
             Self::ToggleTheme => ("Dark or light", "Change the appearance"),
             Self::LargerType => ("Larger type", "Make everything larger"),
             Self::SmallerType => ("Smaller type", "Make everything smaller"),
@@ -255,12 +266,14 @@ impl Command {
             Self::Palette => command(Key::K),
             Self::Keys => plain(Key::F1),
             Self::Present => plain(Key::F11),
+            Self::Autoplay => plain(Key::F5),
             Self::LargerType => command(Key::Plus),
             Self::SmallerType => command(Key::Minus),
             Self::Quit => command(Key::Q),
             Self::OpenFile
             | Self::ClearFilter
             | Self::ResetThresholds
+            | Self::Tour
             | Self::ToggleTheme
             | Self::ResetLayout
             | Self::DismissNotices => None,
@@ -283,7 +296,7 @@ impl Command {
             }
             Self::Filter(_) | Self::ClearFilter => Chapter::Walk,
             Self::Show(_) | Self::ToggleSplit | Self::ToggleControls => Chapter::Stage,
-            Self::ZoomIn | Self::ZoomOut | Self::ZoomFit | Self::Present => Chapter::Stage,
+            Self::ZoomIn | Self::ZoomOut | Self::ZoomFit | Self::Present | Self::Autoplay => Chapter::Stage,
             _ => Chapter::Window,
         }
     }

@@ -3,6 +3,7 @@
 
 mod action;
 mod apply;
+mod autoplay;
 mod command;
 mod context;
 mod controls;
@@ -21,6 +22,7 @@ mod state;
 mod study_view;
 mod theme;
 mod thumbnails;
+mod tour;
 mod window;
 
 pub use action::{Action, Pick};

@@ -1,7 +1,7 @@
 //! What the window shows right now: selection, camera, overlay, filters. Verdicts are never in here:
 //! they always follow from scores and the thresholds.
 
-use super::{history::History, study_view::StudyView};
+use super::{autoplay::Autoplay, history::History, study_view::StudyView};
 use crate::{
     engine::{CancelToken, Job, JobId, PairRequest, PairView, Progress},
     render::{Highlight, Mode, Ramp},
@@ -57,6 +57,8 @@ pub struct State {
     pub highlight: Highlight,
     /// What is open on top of the panes.
     pub open: Open,
+    /// The tour that plays by itself on the full-screen stage.
+    pub autoplay: Option<Autoplay>,
     /// Folders opened lately, newest first.
     pub recent: Vec<PathBuf>,
     /// Words about the arithmetic device, for the bar.
@@ -70,6 +72,8 @@ pub struct Open {
     pub palette: Option<Palette>,
     /// The sheet of keys.
     pub keys: bool,
+    /// The card of the tour.
+    pub tour: Option<usize>,
     /// The field for a path.
     pub path: bool,
     /// Seeds, steps, guidance, size.

@@ -2,6 +2,7 @@
 
 use super::{
     action::Action,
+    autoplay,
     context::Cx,
     dialogs::Dialogs,
     events, keys,
@@ -13,6 +14,7 @@ use super::{
     state::{OverlaySettings, State},
     theme::{self, Theme},
     thumbnails::Thumbnails,
+    tour,
 };
 use crate::engine::{EngineHandle, ViewRequest};
 use eframe::egui_wgpu;
@@ -26,6 +28,8 @@ pub struct AppOptions {
     pub open: Option<PathBuf>,
     /// Where the model computes, in a few words for the bar.
     pub device: String,
+    /// Whether the tour opens for whoever has not seen it.
+    pub tour: bool,
 }
 
 /// The application.
@@ -37,6 +41,8 @@ pub struct App {
     pub(super) dialogs: Dialogs,
     thumbnails: Thumbnails,
     actions: Vec<Action>,
+    /// Whether the tour was offered, in this session or before.
+    toured: bool,
     gpu: Option<egui_wgpu::RenderState>,
     uploaded: Option<Fingerprint>,
 }
@@ -48,6 +54,7 @@ struct Remembered {
     light: bool,
     overlay: OverlaySettings,
     recent: Vec<PathBuf>,
+    toured: bool,
 }
 
 const REMEMBERED: &str = "window-1";
@@ -75,6 +82,7 @@ impl App {
             seeds: "0..4".to_owned(),
             open: super::state::Open {
                 controls: true,
+                tour: (options.tour && !remembered.toured).then_some(0),
                 ..Default::default()
             },
             ..State::default()
@@ -93,6 +101,7 @@ impl App {
             dialogs: Dialogs::default(),
             thumbnails: Thumbnails::default(),
             actions: Vec::new(),
+            toured: options.tour || remembered.toured,
             gpu: cc.wgpu_render_state.clone(),
             uploaded: None,
         };
@@ -203,6 +212,7 @@ impl App {
         path_field(&ctx, &mut cx);
         palette::ui(&ctx, &mut cx);
         keys::sheet(&ctx, &mut cx);
+        tour::ui(&ctx, &mut cx, &self.layout);
         log::floating(&ctx, &mut cx);
         drop_target(&ctx, &cx);
     }
@@ -281,6 +291,10 @@ impl eframe::App for App {
         let pressed = keys::pressed(&ctx, ctx.text_edit_focused());
         self.actions.extend(pressed);
         self.carry_out(&ctx);
+        if let Some(wait) = autoplay::advance(&mut self.state, ctx.input(|i| i.time)) {
+            self.ask_for_pair();
+            ctx.request_repaint_after(wait);
+        }
         self.upload();
         self.draw(ui);
         if self.carry_out(&ctx) {
@@ -299,6 +313,7 @@ impl eframe::App for App {
             light: !self.theme.dark,
             overlay: self.state.overlay,
             recent: self.state.recent.clone(),
+            toured: self.toured,
         };
         eframe::set_value(storage, REMEMBERED, &remembered);
         eframe::set_value(storage, layout::STORAGE_KEY, &self.layout);

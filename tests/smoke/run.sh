@@ -51,6 +51,10 @@ xdotool windowsize --sync "$window" 1440 900 windowmove "$window" 0 0 || true
 xdotool windowfocus "$window" || true
 wait_for 30 "the first picture of the window" colours 200
 sleep 2
+import -window root "$out/0-tour.png"
+# The first start shows the tour; Esc ends it.
+xdotool key --window "$window" Escape
+sleep 1
 import -window root "$out/1-open.png"
 
 xdotool key --window "$window" ctrl+Return

@@ -45,6 +45,7 @@ fn a_study_named_at_start_is_opened() {
     let options = AppOptions {
         open: Some("demo".into()),
         device: "CPU".into(),
+        ..AppOptions::default()
     };
     let mut fed = Fed::build(Harness::builder(), [1280.0, 800.0], options);
     fed.settle();
