@@ -3,6 +3,7 @@
 
 mod clusters;
 mod fb_mem;
+pub mod roc;
 
 pub use clusters::{ClusterLimits, cluster};
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};
