@@ -9,6 +9,7 @@ mod controls;
 mod dialogs;
 mod events;
 mod history;
+mod import_dialog;
 mod keys;
 mod layout;
 mod marks;

@@ -133,6 +133,14 @@ pub fn scan(
     Ok(ScannedGallery { images, notices })
 }
 
+/// Lists the images of a folder of generated pictures: without captions, not those of its sub-folders.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_flat(folder: &Path, mattes: Option<&Path>) -> Result<ScannedGallery, Problem> {
+    scan(folder, None, mattes)
+}
+
 #[derive(Default)]
 struct Listing {
     /// Paths of image files, in natural order.
