@@ -13,7 +13,7 @@ use crate::{
     },
     study::{
         Generation, GenerationKey, Problem, SamplingChoice, Skipped, StudyOutline, Tally, Variant, Verdict,
-        tally_by_group,
+        gallery_names, tally_by_group,
     },
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -177,7 +177,8 @@ impl Watch {
         let Some(outline) = &self.outline else {
             return Ok(());
         };
-        let name = |index: u32| outline.gallery.get(index as usize).map(|g| g.name());
+        let names = gallery_names(&outline.gallery);
+        let name = |index: u32| names.get(index as usize).map(String::as_str);
         let rows: Vec<ScoreRow> = self
             .judged
             .values()

@@ -10,7 +10,7 @@ use crate::{
     segmentation::Segmenter,
     similarity::{IndexBuilder, Prepared},
     store::{ScoreRow, write_scores, write_scores_with_null},
-    study::{Arithmetic, GalleryImage, Problem},
+    study::{Arithmetic, GalleryImage, Problem, gallery_names},
 };
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ const CHUNK: usize = 32;
 /// Writes `scores.csv`; pictures that cannot be read are reported and skipped.
 pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     let generated = images::list(&args.generated, args.masks_generated.as_deref())?;
-    let gallery = images::list(&args.gallery, args.masks_gallery.as_deref())?;
+    let gallery = images::list_gallery(&args.gallery, args.masks_gallery.as_deref())?;
     let lacks_matte = |list: &[GalleryImage]| list.iter().any(|g| g.matte.is_none());
     let segmenter = if lacks_matte(&generated) || lacks_matte(&gallery) {
         Some(images::segmenter(args.segmenter.as_deref())?)
@@ -39,6 +39,7 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         gallery.len(),
     )
     .map_err(|e| super::failed("The gallery cannot be prepared", &e))?;
+    let gallery_names = gallery_names(&gallery);
     let mut names = Vec::new();
     // Gallery index of each row.
     let mut kept = Vec::new();
@@ -56,7 +57,7 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             let Some((image, matte)) = picture else { continue };
             pool.install(|| builder.add(&image, &matte))
                 .map_err(|e| super::failed("A training image cannot be prepared", &e).at(&entry.path))?;
-            names.push(entry.name());
+            names.push(gallery_names[done + i].as_str());
             kept.push(done + i);
         }
     }
@@ -95,7 +96,7 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             rows.extend(
                 matches
                     .into_iter()
-                    .map(|m| ScoreRow::new(names[m.gallery as usize].as_str(), entries[i].name(), m.scores)),
+                    .map(|m| ScoreRow::new(names[m.gallery as usize], entries[i].name(), m.scores)),
             );
         }
     }

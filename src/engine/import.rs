@@ -14,7 +14,7 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -90,6 +90,9 @@ impl Session {
             .at(&job.folder));
         }
 
+        // What an earlier import left out is told anew; what the gallery lacks stays.
+        let of_gallery: HashSet<&PathBuf> = self.outline.gallery.iter().map(|g| &g.path).collect();
+        self.skipped.retain(|s| of_gallery.contains(&s.path));
         // Named by where the pictures lie, not by what they are: a folder that grows goes on with its run.
         let folder = job.folder.canonicalize().unwrap_or_else(|_| job.folder.clone());
         let source = format!("{} · {}", folder.display(), job.names.words());

@@ -12,7 +12,7 @@ use crate::{
     gallery::{self, cache_dir},
     memorization::{ClusterLimits, cluster},
     similarity::{Index, IndexBuilder},
-    study::{Link, Problem, Skipped},
+    study::{Link, Problem, Skipped, gallery_names},
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,7 @@ impl Session {
         self.gallery = Some(PreparedGallery {
             index: Arc::new(index),
             rows: Arc::new(rows),
+            names: Arc::new(gallery_names(&self.outline.gallery)),
             file: file.clone(),
         });
         self.teller.tell(Event::GalleryReady);

@@ -85,7 +85,8 @@ impl Session {
         image: &WrittenPicture,
         matte: Option<&WrittenPicture>,
     ) -> Record {
-        let name = |index: u32| self.outline.gallery.get(index as usize).map(|g| g.name());
+        let names = self.gallery.as_ref().map(|g| &g.names);
+        let name = |index: u32| names.and_then(|n| n.get(index as usize)).cloned();
         Record {
             key: generation.key,
             prompt: generation.prompt.clone(),

@@ -16,6 +16,8 @@ pub(super) struct PreparedGallery {
     pub index: Arc<Index>,
     /// Gallery index of each row of `index` (images that could not be read have no row).
     pub rows: Arc<Vec<u32>>,
+    /// Names of the gallery's images, by gallery index.
+    pub names: Arc<Vec<String>>,
     /// Its file in the cache; what is kept beside it has another extension.
     pub file: PathBuf,
 }

@@ -58,7 +58,10 @@ impl Session {
         if plan.pictures.is_empty() {
             plan = ImportNames::OnePerFile.resolve()?.0.plan(&names, &[]);
         }
-        let (gallery, places) = gallery_of(&rows, &self.outline.gallery, path, &mut notices);
+        // Bare names are those of a table that was open before.
+        let has_file = |image: &&GalleryImage| image.path.parent().is_some_and(|f| !f.as_os_str().is_empty());
+        let open: Vec<GalleryImage> = self.outline.gallery.iter().filter(has_file).cloned().collect();
+        let (gallery, places) = gallery_of(&rows, &open, path, &mut notices);
         let mut seeds: Vec<u64> = plan.pictures.iter().map(|p| p.key.seed).collect();
         seeds.sort_unstable();
         seeds.dedup();
