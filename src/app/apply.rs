@@ -257,8 +257,10 @@ impl App {
     /// Measures the gallery's null, once.
     fn calibrate(&mut self) {
         let state = &mut self.state;
-        if !state.study.gallery_ready {
-            let advice = "Open a folder of training images and wait until it is prepared.";
+        // One that is still being prepared is waited for: jobs run one after the other.
+        if state.study.outline().is_none_or(|o| o.gallery.is_empty()) {
+            state.suggest_when_measured = false;
+            let advice = "Open a folder of training images, or a study that has one.";
             return state.notice(Problem::new("There is no gallery to calibrate on", advice), false);
         }
         if !state.jobs.iter().any(|j| j.calibrates) {

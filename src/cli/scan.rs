@@ -207,7 +207,7 @@ impl Watch {
         if !self.skipped.is_empty() {
             let list = args.out.join(SKIPPED_FILE);
             eprintln!(
-                "pentimento: {} files were left out: {}",
+                "pentimento: files left out: {}, see {}",
                 self.skipped.len(),
                 list.display()
             );

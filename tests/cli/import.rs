@@ -4,14 +4,25 @@ use super::{path, pentimento, text};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use std::{fs, path::Path};
 
+/// Waves of any direction and length, the same for the same number.
 fn scene(n: u8) -> RgbImage {
+    let wild = |k: u64| {
+        let mut x = u64::from(n) * 104_729 + k * 31 + 7;
+        for _ in 0..3 {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+        }
+        (x >> 20) as f32 / (1u64 << 44) as f32
+    };
     RgbImage::from_fn(80, 80, |x, y| {
-        let wave = |k: u8| {
-            ((x as f32 * 0.05 * f32::from(n % 7 + k) + y as f32 * 0.04 * f32::from(n % 5 + 2 * k)).sin()
-                * 100.0
-                + 128.0) as u8
-        };
-        Rgb([wave(1), wave(2), wave(3)])
+        let (u, v) = (x as f32 / 80.0, y as f32 / 80.0);
+        Rgb(std::array::from_fn(|c| {
+            let c = c as u64;
+            let wave =
+                (u * (3.0 + 20.0 * wild(c)) + v * (2.0 + 25.0 * wild(c + 3)) + 6.0 * wild(c + 6)).sin();
+            (128.0 + 110.0 * wave) as u8
+        }))
     })
 }
 
@@ -101,7 +112,7 @@ fn finished_pictures_become_a_run_with_scores_and_percentiles() {
             .contains("broken-1.png")
     );
     assert!(
-        text(&out.stderr).contains("1 files were left out"),
+        text(&out.stderr).contains("files left out: 1"),
         "{}",
         text(&out.stderr)
     );

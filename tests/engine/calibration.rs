@@ -115,7 +115,7 @@ fn there_is_no_null_without_a_gallery() {
     let folder = TempDir::new().unwrap();
     let handle = engine(folder.path());
     let (ending, _) = null_of(&handle, Job::Calibrate);
-    let Ending::Failed(problem) = ending else {
+    let Ending::Failed(problem) = &ending else {
         panic!("{ending:?}")
     };
     assert!(problem.to_string().contains("no prepared gallery"), "{problem}");
