@@ -4,6 +4,9 @@
 
 mod common;
 
+#[path = "cli/import.rs"]
+mod import;
+
 use common::demo;
 use std::{
     fs,

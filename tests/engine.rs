@@ -4,6 +4,11 @@
 
 mod common;
 
+#[path = "engine/calibration.rs"]
+mod calibration;
+#[path = "engine/null_demo.rs"]
+mod null_demo;
+
 use common::{Ending, demo, engine, follow, follow_id};
 use image::{Rgb, RgbImage};
 use pentimento::{

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "window/calibration.rs"]
+mod calibration;
 #[path = "window/fixture.rs"]
 mod fixture;
 #[path = "window/keys.rs"]

@@ -3,9 +3,12 @@
 
 use super::{
     command::Command,
+    dialogs::Wanted,
+    import_dialog::ImportDialog,
     state::{Camera, OverlaySettings, Palette},
 };
 use crate::{
+    engine::ImportJob,
     render::Highlight,
     study::{GenerationKey, Sampling, Thresholds, Variant, Verdict},
 };
@@ -29,6 +32,16 @@ pub enum Action {
     Command(Command),
     /// Open a study, checkpoint, gallery or prompt file.
     Open(PathBuf),
+    /// Look into a folder of generated pictures.
+    Survey(PathBuf),
+    /// Import generated pictures.
+    Import(ImportJob),
+    /// Open a folder as the gallery.
+    OpenGallery(PathBuf),
+    /// Change what the import dialog holds, or close it.
+    SetImport(Option<Box<ImportDialog>>),
+    /// Open a file dialog.
+    Choose(Wanted),
     /// Look at a prompt.
     PickPrompt(u32, Pick),
     /// Look at a picture.

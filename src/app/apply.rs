@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     engine::{GenerateJob, Job},
-    study::{GenerationKey, Problem, Prompt, parse_seeds},
+    memorization::null::{DEFAULT_RATE, Null},
+    study::{GenerationKey, Problem, Prompt, Region, parse_seeds},
 };
 use egui::Context;
 use std::path::PathBuf;
@@ -33,6 +34,25 @@ impl State {
         self.recent.retain(|p| *p != path);
         self.recent.insert(0, path);
         self.recent.truncate(KEPT);
+    }
+
+    /// Moves the thresholds to the suggested ones; says why where there is none.
+    pub(super) fn take_suggestion(&mut self, null: &Null) {
+        let (thresholds, missing) = null.suggest(DEFAULT_RATE, self.thresholds);
+        let reasons = Region::ALL.into_iter().zip(missing);
+        let told: Vec<String> = reasons
+            .filter_map(|(region, why)| Some(format!("{}: {}", region.name(), why?)))
+            .collect();
+        if !told.is_empty() {
+            let mut problem = Problem::new(
+                "The gallery cannot tell a threshold at 1 % for every region",
+                "Where there is none, the former threshold stays. A larger gallery can tell finer rates.",
+            );
+            problem.details = told;
+            self.notice(problem, false);
+        }
+        self.history.before(self.moment(), None);
+        self.thresholds = thresholds;
     }
 
     fn bring_back(&mut self, moment: Moment) {
@@ -131,6 +151,7 @@ impl State {
         if open.palette.take().is_some() || open.tour.take().is_some() {
         } else if open.keys {
             open.keys = false;
+        } else if self.import.take().is_some() {
         } else if open.path {
             open.path = false;
         } else if open.run_settings {
@@ -150,6 +171,23 @@ impl App {
         match action {
             Action::Command(command) => self.run_command(ctx, command),
             Action::Open(path) => self.open(path),
+            Action::Survey(folder) => self.submit(Job::Survey(folder)),
+            Action::Import(job) => {
+                state.import = None;
+                self.submit(Job::Import(job));
+            }
+            Action::OpenGallery(folder) => {
+                state.import = None;
+                state.remember(folder.clone());
+                self.submit(Job::OpenGallery(folder));
+            }
+            Action::SetImport(dialog) => {
+                state.import = dialog.map(|mut dialog| {
+                    dialog.look();
+                    dialog
+                });
+            }
+            Action::Choose(wanted) => self.dialogs.ask(ctx, wanted),
             Action::PickPrompt(prompt, pick) => state.pick_prompt(prompt, pick),
             Action::PickGeneration(key) => {
                 state.history.before(state.moment(), None);
@@ -235,6 +273,30 @@ impl App {
         self.submit(Job::Open(path));
     }
 
+    /// Measures the gallery's null, once.
+    fn calibrate(&mut self) {
+        let state = &mut self.state;
+        // One that is still being prepared is waited for: jobs run one after the other.
+        if state.study.outline().is_none_or(|o| o.gallery.is_empty()) {
+            state.suggest_when_measured = false;
+            let advice = "Open a folder of training images, or a study that has one.";
+            return state.notice(Problem::new("There is no gallery to calibrate on", advice), false);
+        }
+        if !state.jobs.iter().any(|j| j.calibrates) {
+            self.submit(Job::Calibrate);
+        }
+    }
+
+    /// Moves the thresholds to where the null suggests them; measures it first if need be.
+    fn suggest_thresholds(&mut self) {
+        let state = &mut self.state;
+        let Some(null) = state.null.clone() else {
+            state.suggest_when_measured = true;
+            return self.calibrate();
+        };
+        state.take_suggestion(&null);
+    }
+
     fn submit(&mut self, job: Job) {
         let (id, cancel) = self.engine.submit(job.clone());
         self.state.jobs.push(RunningJob::new(id, cancel, &job));
@@ -294,6 +356,7 @@ impl App {
         match command {
             Command::OpenFolder => self.dialogs.ask(ctx, Wanted::Folder),
             Command::OpenFile => self.dialogs.ask(ctx, Wanted::File),
+            Command::ImportImages => self.dialogs.ask(ctx, Wanted::ImportFolder),
             Command::OpenPath => state.open.path = !state.open.path,
             Command::Run => {
                 let chosen = &state.selection.prompts;
@@ -344,6 +407,12 @@ impl App {
                     .outline()
                     .map_or_else(Default::default, |o| o.thresholds);
             }
+            Command::ReferenceThresholds => {
+                state.history.before(state.moment(), None);
+                state.thresholds = crate::study::Thresholds::default();
+            }
+            Command::SuggestedThresholds => self.suggest_thresholds(),
+            Command::Calibrate => self.calibrate(),
             Command::Undo => {
                 let now = state.moment();
                 if let Some(moment) = state.history.undo(now) {

@@ -10,6 +10,8 @@ pub enum Command {
     OpenFolder,
     /// File dialog for a file.
     OpenFile,
+    /// File dialog for a folder of generated pictures.
+    ImportImages,
     /// Field to type a path into.
     OpenPath,
     /// Draw the chosen prompts.
@@ -52,6 +54,12 @@ pub enum Command {
     ZoomFit,
     /// Back to the study's thresholds.
     ResetThresholds,
+    /// The reference's fixed thresholds.
+    ReferenceThresholds,
+    /// Thresholds at a false-alarm rate of 1 % of the gallery's null; measures it first if need be.
+    SuggestedThresholds,
+    /// Measure the gallery's null.
+    Calibrate,
     /// Undo.
     Undo,
     /// Redo.
@@ -112,7 +120,16 @@ impl Command {
     /// All commands, in the order of the palette.
     pub fn all() -> Vec<Self> {
         use Command::*;
-        let mut all = vec![OpenFolder, OpenFile, OpenPath, Run, RunAll, Stop, RunSettings];
+        let mut all = vec![
+            OpenFolder,
+            OpenFile,
+            OpenPath,
+            ImportImages,
+            Run,
+            RunAll,
+            Stop,
+            RunSettings,
+        ];
         all.extend([
             NextPrompt,
             PreviousPrompt,
@@ -132,6 +149,9 @@ impl Command {
             ZoomOut,
             ZoomFit,
             ResetThresholds,
+            ReferenceThresholds,
+            SuggestedThresholds,
+            Calibrate,
             Undo,
             Redo,
         ]);
@@ -161,6 +181,10 @@ impl Command {
             Self::OpenFile => (
                 "Open file…",
                 "A list of prompts (CSV, JSONL or plain lines) or a study.toml",
+            ),
+            Self::ImportImages => (
+                "Import images…",
+                "A folder of finished pictures, to compare with the open gallery without any model",
             ),
             Self::OpenPath => ("Open by path…", "Type or paste the path of a folder or file"),
             Self::Run => (
@@ -207,6 +231,18 @@ impl Command {
             Self::ZoomOut => ("Zoom out", "Away from the picture"),
             Self::ZoomFit => ("Fit picture", "The whole picture in the canvas"),
             Self::ResetThresholds => ("Reset thresholds", "Back to the thresholds of the study"),
+            Self::ReferenceThresholds => (
+                "Reference thresholds 0.80",
+                "The fixed thresholds of the FB-Mem code, for foreground and background",
+            ),
+            Self::SuggestedThresholds => (
+                "Suggested thresholds at 1 %",
+                "At most 1 % of the gallery's own unrelated pictures reach each of them",
+            ),
+            Self::Calibrate => (
+                "Calibrate on the gallery",
+                "Measure what the gallery's own unrelated pictures score (its null)",
+            ),
             Self::Undo => ("Undo", "Take back a change of thresholds or selection"),
             Self::Redo => ("Redo", "Do again what was undone"),
             Self::Palette => ("Commands…", "Find any command by name"),
@@ -271,9 +307,13 @@ impl Command {
             Self::SmallerType => command(Key::Minus),
             Self::Quit => command(Key::Q),
             Self::OpenFile
+            | Self::ImportImages
             | Self::ClearFilter
             | Self::ResetThresholds
             | Self::Tour
+            | Self::ReferenceThresholds
+            | Self::SuggestedThresholds
+            | Self::Calibrate
             | Self::ToggleTheme
             | Self::ResetLayout
             | Self::DismissNotices => None,
@@ -288,7 +328,7 @@ impl Command {
     /// Where the key sheet lists it.
     pub fn chapter(self) -> Chapter {
         match self {
-            Self::OpenFolder | Self::OpenFile | Self::OpenPath => Chapter::Study,
+            Self::OpenFolder | Self::OpenFile | Self::OpenPath | Self::ImportImages => Chapter::Study,
             Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
             Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {

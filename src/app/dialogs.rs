@@ -12,8 +12,8 @@ use std::{
 
 /// Opens dialogs and collects what was chosen.
 pub struct Dialogs {
-    chosen: Sender<PathBuf>,
-    inbox: Receiver<PathBuf>,
+    chosen: Sender<(Wanted, PathBuf)>,
+    inbox: Receiver<(Wanted, PathBuf)>,
 }
 
 /// What a dialog is for.
@@ -23,6 +23,12 @@ pub enum Wanted {
     Folder,
     /// A file.
     File,
+    /// A folder of generated pictures.
+    ImportFolder,
+    /// A table of what the names of generated pictures mean.
+    ImportTable,
+    /// The prompts of generated pictures.
+    ImportPrompts,
 }
 
 impl Default for Dialogs {
@@ -40,11 +46,11 @@ impl Dialogs {
         let (chosen, ctx) = (self.chosen.clone(), ctx.clone());
         let started = thread::Builder::new().name("file dialog".into()).spawn(move || {
             let picked = match wanted {
-                Wanted::Folder => wait(dialog.pick_folder()),
-                Wanted::File => wait(dialog.pick_file()),
+                Wanted::Folder | Wanted::ImportFolder => wait(dialog.pick_folder()),
+                Wanted::File | Wanted::ImportTable | Wanted::ImportPrompts => wait(dialog.pick_file()),
             };
             if let Some(handle) = picked {
-                chosen.send(handle.path().to_path_buf()).ok();
+                chosen.send((wanted, handle.path().to_path_buf())).ok();
                 ctx.request_repaint();
             }
         });
@@ -53,8 +59,8 @@ impl Dialogs {
         }
     }
 
-    /// Paths chosen since the last look.
-    pub fn chosen(&self) -> impl Iterator<Item = PathBuf> + '_ {
+    /// Paths chosen since the last look, and what for.
+    pub fn chosen(&self) -> impl Iterator<Item = (Wanted, PathBuf)> + '_ {
         self.inbox.try_iter()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     controls::seed_text,
+    import_dialog::ImportDialog,
     state::{Camera, RunningJob, State},
     thumbnails::Thumbnails,
 };
@@ -46,6 +47,15 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         }
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
+        Event::Surveyed(survey) => state.import = Some(Box::new(ImportDialog::new(survey))),
+        Event::Labels(labels) => state.labels = Some(labels),
+        Event::Skipped(skipped) => state.skipped = skipped,
+        Event::Null(null) => {
+            if std::mem::take(&mut state.suggest_when_measured) {
+                state.take_suggestion(&null);
+            }
+            state.null = Some(null);
+        }
         Event::Step(step) => {
             let key = step.key;
             state.study.step(step);
@@ -99,6 +109,11 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     thumbnails.clear();
     state.history.clear();
     state.selection = super::state::Selection::default();
+    state.null = None;
+    state.labels = None;
+    state.skipped = Arc::default();
+    state.import = None;
+    state.suggest_when_measured = false;
     state.pair = None;
     state.asked = None;
     state.hovered = None;

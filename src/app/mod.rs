@@ -10,6 +10,7 @@ mod controls;
 mod dialogs;
 mod events;
 mod history;
+mod import_dialog;
 mod keys;
 mod layout;
 mod marks;

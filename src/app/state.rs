@@ -1,11 +1,15 @@
 //! What the window shows right now: selection, camera, overlay, filters. Verdicts are never in here:
 //! they always follow from scores and the thresholds.
 
-use super::{autoplay::Autoplay, history::History, study_view::StudyView};
+use super::{autoplay::Autoplay, history::History, import_dialog::ImportDialog, study_view::StudyView};
 use crate::{
     engine::{CancelToken, Job, JobId, PairRequest, PairView, Progress},
+    memorization::null::Null,
     render::{Highlight, Mode, Ramp},
-    study::{Generation, GenerationKey, Problem, Sampling, Thresholds, Variant, Verdict},
+    study::{
+        Generation, GenerationKey, Labels, Problem, RegionLabels, Sampling, Skipped, Thresholds, Variant,
+        Verdict,
+    },
 };
 use egui::Vec2;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -19,6 +23,16 @@ pub struct State {
     pub selection: Selection,
     /// What counts as memorized.
     pub thresholds: Thresholds,
+    /// What the gallery's own unrelated pictures score, once measured.
+    pub null: Option<Arc<Null>>,
+    /// Labels of pictures, in place of the classes of the prompt list.
+    pub labels: Option<Arc<Labels>>,
+    /// Files left out of what is open.
+    pub skipped: Arc<Vec<Skipped>>,
+    /// How pictures are imported, while it is asked.
+    pub import: Option<Box<ImportDialog>>,
+    /// Whether the thresholds follow its suggestion as soon as it is measured.
+    pub suggest_when_measured: bool,
     /// How the Stage draws.
     pub overlay: OverlaySettings,
     /// Where the Stage looks.
@@ -228,6 +242,8 @@ pub struct RunningJob {
     pub cancel: CancelToken,
     /// Whether it draws pictures (and is shown as a run).
     pub draws: bool,
+    /// Whether it measures the null.
+    pub calibrates: bool,
     /// Whether it began.
     pub started: bool,
     /// How far it is.
@@ -246,6 +262,7 @@ impl RunningJob {
             id,
             cancel,
             draws: matches!(job, Job::Generate(_)),
+            calibrates: matches!(job, Job::Calibrate),
             started: false,
             progress: None,
             rate_from: None,
@@ -279,6 +296,14 @@ impl State {
     /// The generation looked at, if it is drawn.
     pub fn current(&self) -> Option<&Arc<Generation>> {
         self.study.generation(self.selection.key()?)
+    }
+
+    /// What is known of a picture beforehand: its label, else the class its prompt is listed with.
+    pub fn label(&self, key: GenerationKey) -> Option<RegionLabels> {
+        match &self.labels {
+            Some(labels) => labels.get(&key).copied(),
+            None => self.study.planned(key.prompt),
+        }
     }
 
     /// The classes shown, for filters.

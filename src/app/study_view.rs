@@ -3,7 +3,10 @@
 
 use crate::{
     engine::StepPreview,
-    study::{self, Cluster, Generation, GenerationKey, Prompt, StudyOutline, Tally, Thresholds, Verdict},
+    study::{
+        self, Cluster, Generation, GenerationKey, Prompt, RegionLabels, StudyOutline, Tally, Thresholds,
+        Verdict, labels_of_prompts,
+    },
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,6 +24,8 @@ pub struct StudyView {
     cluster_of: HashMap<u32, usize>,
     /// Whether pictures can be compared already.
     pub gallery_ready: bool,
+    planned: HashMap<u32, RegionLabels>,
+    version: u64,
     forming: BTreeMap<GenerationKey, Forming>,
 }
 
@@ -43,7 +48,11 @@ pub struct Band {
 impl StudyView {
     /// Starts over with a study that was just opened.
     pub fn open(&mut self, outline: Arc<StudyOutline>) {
-        *self = Self::default();
+        *self = Self {
+            version: self.version + 1,
+            planned: labels_of_prompts(&outline.prompts).unwrap_or_default(),
+            ..Self::default()
+        };
         self.prompts = outline.prompts.clone();
         self.folded = self.prompts.iter().map(|p| p.text.to_lowercase()).collect();
         self.outline = Some(outline);
@@ -52,6 +61,16 @@ impl StudyView {
     /// The study's parts; `None` before one is open.
     pub fn outline(&self) -> Option<&Arc<StudyOutline>> {
         self.outline.as_ref()
+    }
+
+    /// Changes whenever a picture comes or another study is opened.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The class that the prompt list names for a prompt, where it names classes.
+    pub fn planned(&self, prompt: u32) -> Option<RegionLabels> {
+        self.planned.get(&prompt).copied()
     }
 
     /// Its prompts and those added here, by index.
@@ -112,6 +131,7 @@ impl StudyView {
             self.folded.push(generation.prompt.to_lowercase());
         }
         self.generations.insert(key, generation);
+        self.version += 1;
     }
 
     /// A picture.

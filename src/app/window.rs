@@ -4,8 +4,8 @@ use super::{
     action::Action,
     autoplay,
     context::Cx,
-    dialogs::Dialogs,
-    events, keys,
+    dialogs::{Dialogs, Wanted},
+    events, import_dialog, keys,
     layout::{self, Layout, Panes},
     on_stage::{Fingerprint, OnStage},
     paint, palette,
@@ -140,12 +140,22 @@ impl App {
             events::take(&mut self.state, &mut self.thumbnails, ctx, event, now);
         }
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
-        let paths: Vec<PathBuf> = self
-            .dialogs
-            .chosen()
-            .chain(dropped.iter().map(|f| f.path().to_path_buf()))
-            .collect();
-        self.actions.extend(paths.into_iter().map(Action::Open));
+        let chosen: Vec<(Wanted, PathBuf)> = self.dialogs.chosen().collect();
+        for (wanted, path) in chosen {
+            let mut dialog = self.state.import.clone();
+            match (wanted, &mut dialog) {
+                (Wanted::ImportFolder, _) => self.actions.push(Action::Survey(path)),
+                (Wanted::ImportTable, Some(open)) => open.table = path.display().to_string(),
+                (Wanted::ImportPrompts, Some(open)) => open.list = path.display().to_string(),
+                (Wanted::ImportTable | Wanted::ImportPrompts, None) => {}
+                (Wanted::Folder | Wanted::File, _) => self.actions.push(Action::Open(path)),
+            }
+            if dialog != self.state.import {
+                self.actions.push(Action::SetImport(dialog));
+            }
+        }
+        self.actions
+            .extend(dropped.iter().map(|f| Action::Open(f.path().to_path_buf())));
         self.carry_out(ctx);
     }
 
@@ -210,6 +220,7 @@ impl App {
             });
         }
         path_field(&ctx, &mut cx);
+        import_dialog::ui(&ctx, &mut cx);
         palette::ui(&ctx, &mut cx);
         keys::sheet(&ctx, &mut cx);
         tour::ui(&ctx, &mut cx, &self.layout);

@@ -55,6 +55,14 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Vec<u64>);
 
+/// A share in `(0, 1)` from a number in percent.
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').trim().parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 100.0 => Ok(value / 100.0),
+        _ => Err("a number of percent between 0 and 100 is needed".to_owned()),
+    }
+}
+
 fn seeds(text: &str) -> Result<Seeds, String> {
     parse_seeds(text).map(Seeds)
 }
@@ -149,6 +157,10 @@ pub struct ScoreArgs {
     /// Training images kept per generated picture
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top_k: u16,
+    /// Also measure the gallery's null (what its own unrelated pictures score): each score's percentile becomes two
+    /// further columns, and thresholds are suggested at this false-alarm rate in percent
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
+    pub null: Option<f64>,
     /// The file to write, in the columns of the reference's scores.csv
     #[arg(long)]
     pub out: PathBuf,
@@ -157,8 +169,31 @@ pub struct ScoreArgs {
 /// `pentimento scan`.
 #[derive(Debug, Args)]
 pub struct ScanArgs {
-    /// Study folder
-    pub study: PathBuf,
+    /// Study folder; with --generated it gives gallery, segmenter and prompts
+    #[arg(required_unless_present = "generated")]
+    pub study: Option<PathBuf>,
+    /// Compare the finished pictures in this folder instead of drawing any; no model is needed
+    #[arg(long, conflicts_with_all = ["seeds", "scheduler", "rng", "variant"])]
+    pub generated: Option<PathBuf>,
+    /// Folder of training images, for --generated without a study
+    #[arg(long, requires = "generated", conflicts_with = "study")]
+    pub gallery: Option<PathBuf>,
+    /// Segmenter folder or weights file, for --generated without a study; the demo study's when not given
+    #[arg(long, requires = "gallery")]
+    pub segmenter: Option<PathBuf>,
+    /// Folder of ready-made mattes for the generated pictures (NAME.png)
+    #[arg(long, requires = "generated")]
+    pub masks_generated: Option<PathBuf>,
+    /// How the names of the generated pictures say prompt and seed, like {prompt}_{seed} or {text}-{seed}; as FB-Mem
+    /// writes them (img_0003_01.png, 3_1.jpg, 2_img_0003_01.jpg) when not given
+    #[arg(long, requires = "generated")]
+    pub pattern: Option<String>,
+    /// Every generated picture has a prompt of its own
+    #[arg(long, requires = "generated", conflicts_with = "pattern")]
+    pub one_per_file: bool,
+    /// A table that says which generated picture has which prompt and seed (columns file, prompt or prompt index, seed)
+    #[arg(long, requires = "generated", conflicts_with_all = ["pattern", "one_per_file"])]
+    pub table: Option<PathBuf>,
     /// Another prompt file than the study's
     #[arg(long)]
     pub prompts: Option<PathBuf>,
@@ -177,6 +212,10 @@ pub struct ScanArgs {
     /// Draw with this variant of the study's checkpoint (a .toml file)
     #[arg(long)]
     pub variant: Option<PathBuf>,
+    /// Also measure the gallery's null (kept in the cache): each score's percentile becomes two further columns of
+    /// scores.csv, and thresholds are suggested at this false-alarm rate in percent
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
+    pub null: Option<f64>,
     /// Run folder; a run with the same parameters is resumed
     #[arg(long)]
     pub out: PathBuf,

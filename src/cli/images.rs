@@ -7,9 +7,17 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
-/// The pictures of a folder, with ready-made mattes where `mattes` holds them.
+/// The pictures of a folder (not of those below it), with ready-made mattes where `mattes` holds them.
 pub fn list(folder: &Path, mattes: Option<&Path>) -> Result<Vec<GalleryImage>, Problem> {
-    let scanned = gallery::scan(folder, None, mattes)?;
+    told(gallery::scan_flat(folder, mattes)?)
+}
+
+/// The training images of a folder and of those below it.
+pub fn list_gallery(folder: &Path, mattes: Option<&Path>) -> Result<Vec<GalleryImage>, Problem> {
+    told(gallery::scan(folder, None, mattes)?)
+}
+
+fn told(scanned: gallery::ScannedGallery) -> Result<Vec<GalleryImage>, Problem> {
     for notice in &scanned.notices {
         eprintln!("pentimento: {notice}");
     }

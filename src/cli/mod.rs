@@ -7,6 +7,7 @@ mod doctor;
 mod export;
 mod generate;
 mod images;
+mod null;
 mod scan;
 mod score;
 mod segment;

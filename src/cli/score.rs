@@ -9,8 +9,8 @@ use crate::{
     engine::{Eta, compute_pool, read_with_matte},
     segmentation::Segmenter,
     similarity::{IndexBuilder, Prepared},
-    store::{ScoreRow, write_scores},
-    study::{Arithmetic, GalleryImage, Problem},
+    store::{ScoreRow, write_scores, write_scores_with_null},
+    study::{Arithmetic, GalleryImage, Problem, gallery_names},
 };
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ const CHUNK: usize = 32;
 /// Writes `scores.csv`; pictures that cannot be read are reported and skipped.
 pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     let generated = images::list(&args.generated, args.masks_generated.as_deref())?;
-    let gallery = images::list(&args.gallery, args.masks_gallery.as_deref())?;
+    let gallery = images::list_gallery(&args.gallery, args.masks_gallery.as_deref())?;
     let lacks_matte = |list: &[GalleryImage]| list.iter().any(|g| g.matte.is_none());
     let segmenter = if lacks_matte(&generated) || lacks_matte(&gallery) {
         Some(images::segmenter(args.segmenter.as_deref())?)
@@ -39,7 +39,10 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         gallery.len(),
     )
     .map_err(|e| super::failed("The gallery cannot be prepared", &e))?;
+    let gallery_names = gallery_names(&gallery);
     let mut names = Vec::new();
+    // Gallery index of each row.
+    let mut kept = Vec::new();
     let mut eta = Eta::new(gallery.len() as f64);
     for (chunk, entries) in gallery.chunks(CHUNK).enumerate() {
         let done = chunk * CHUNK;
@@ -49,11 +52,13 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             gallery.len(),
             eta.left(done as f64),
         );
-        for (entry, picture) in entries.iter().zip(read(entries, segmenter.as_ref(), &pool)) {
+        let pictures = read(entries, segmenter.as_ref(), &pool);
+        for (i, (entry, picture)) in entries.iter().zip(pictures).enumerate() {
             let Some((image, matte)) = picture else { continue };
             pool.install(|| builder.add(&image, &matte))
                 .map_err(|e| super::failed("A training image cannot be prepared", &e).at(&entry.path))?;
-            names.push(entry.name());
+            names.push(gallery_names[done + i].as_str());
+            kept.push(done + i);
         }
     }
     let index = builder
@@ -62,6 +67,19 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     console.progress("Preparing the gallery", gallery.len(), gallery.len(), None);
     console.end();
 
+    let null = match args.null {
+        Some(_) => Some(super::null::of_gallery(
+            &index,
+            &|row| {
+                let entry = gallery.get(kept[row])?;
+                let (image, matte) = read_with_matte(entry, segmenter.as_ref()).ok()?;
+                Prepared::new(&image, &matte, args.arithmetic).ok()
+            },
+            &pool,
+            &mut console,
+        )),
+        None => None,
+    };
     let mut rows = Vec::new();
     let mut eta = Eta::new(generated.len() as f64);
     let mut scored = 0;
@@ -78,18 +96,24 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             rows.extend(
                 matches
                     .into_iter()
-                    .map(|m| ScoreRow::new(names[m.gallery as usize].as_str(), entries[i].name(), m.scores)),
+                    .map(|m| ScoreRow::new(names[m.gallery as usize], entries[i].name(), m.scores)),
             );
         }
     }
     console.progress("Scoring", generated.len(), generated.len(), None);
     console.end();
-    write_scores(&args.out, &rows)?;
+    match &null {
+        Some(null) => write_scores_with_null(&args.out, &rows, &|s| super::null::percentiles(null, s))?,
+        None => write_scores(&args.out, &rows)?,
+    }
     println!(
         "{scored} pictures against {} training images: {}",
         names.len(),
         args.out.display()
     );
+    if let (Some(null), Some(rate)) = (&null, args.null) {
+        super::null::print(null, rate);
+    }
     Ok(())
 }
 

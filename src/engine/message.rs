@@ -1,6 +1,10 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
+use crate::memorization::null::Null;
+use crate::store::ImportNames;
+use crate::study::{
+    Cluster, Generation, GenerationKey, Labels, Problem, Prompt, Sampling, Skipped, StudyOutline, Variant,
+};
 use image::{GrayImage, RgbImage};
 use std::{
     path::PathBuf,
@@ -40,6 +44,14 @@ pub enum Job {
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
+    /// Open a folder as the gallery, whatever its names look like.
+    OpenGallery(PathBuf),
+    /// Look at a folder of generated pictures; answered by [`Event::Surveyed`].
+    Survey(PathBuf),
+    /// Segment and compare a folder of generated pictures, into a run of their own.
+    Import(ImportJob),
+    /// Measure the null of the open gallery: what its own unrelated pictures score. Kept in the cache and resumed.
+    Calibrate,
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.
@@ -58,6 +70,44 @@ pub struct GenerateJob {
     pub redraw: bool,
 }
 
+/// Finished pictures to audit, from wherever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportJob {
+    /// Their folder; sub-folders are not looked into.
+    pub folder: PathBuf,
+    /// How their names say prompt and seed.
+    pub names: ImportNames,
+    /// What the prompts are.
+    pub prompts: ImportPrompts,
+    /// Folder of ready-made mattes (same names up to the ending); the segmenter makes the others.
+    pub mattes: Option<PathBuf>,
+}
+
+/// Which prompts the names of imported pictures point at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ImportPrompts {
+    /// Those of the open study.
+    #[default]
+    OfStudy,
+    /// Those of a list.
+    List(PathBuf),
+    /// Unknown: only their numbers or names are.
+    Unknown,
+}
+
+/// What a folder of pictures looks like.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Survey {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Names of its pictures, in natural order.
+    pub files: Vec<String>,
+    /// Training images to compare with in the open study.
+    pub gallery: usize,
+    /// Prompts of the open study.
+    pub prompts: Vec<Prompt>,
+}
+
 /// The kinds of work a progress line can speak of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
@@ -69,6 +119,10 @@ pub enum JobKind {
     Cluster,
     /// Drawing, segmenting and comparing pictures.
     Generate,
+    /// Measuring the gallery's null.
+    Calibrate,
+    /// Segmenting and comparing imported pictures.
+    Import,
 }
 
 impl JobKind {
@@ -79,6 +133,8 @@ impl JobKind {
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
             Self::Generate => "Generating",
+            Self::Import => "Comparing imported pictures",
+            Self::Calibrate => "Calibrating on the gallery",
         }
     }
 }
@@ -148,10 +204,18 @@ pub enum Event {
     Opened(Arc<StudyOutline>),
     /// A variant file was opened: the open study has this variant too, in place of one of the same name.
     Variant(Arc<Variant>),
+    /// What a folder of generated pictures looks like, for a person to say how its names are to be read.
+    Surveyed(Arc<Survey>),
+    /// Labels of pictures, in place of earlier ones.
+    Labels(Arc<Labels>),
+    /// All files left out so far of what is open, with reasons.
+    Skipped(Arc<Vec<Skipped>>),
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.
     Clusters(Arc<Vec<Cluster>>),
+    /// The null of the gallery under the study's arithmetic.
+    Null(Arc<Null>),
     /// A picture while it forms.
     Step(StepPreview),
     /// A picture is drawn and on disk; not compared yet.

@@ -3,11 +3,14 @@
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
 //! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
 
+mod calibrate;
 mod device;
 mod drawing;
 mod eta;
 mod generate;
 mod handle;
+mod import;
+mod labels;
 mod message;
 mod model_hash;
 mod open;
@@ -18,6 +21,7 @@ mod prepare;
 mod runs;
 mod session;
 mod shelf;
+mod table;
 mod teller;
 mod views;
 mod worker;
@@ -26,7 +30,8 @@ pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
-    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
+    CancelToken, Event, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairRequest, PairView,
+    Progress, StepPreview, Survey,
 };
 pub use model_hash::model_hash;
 pub use picture::read_with_matte;

@@ -12,28 +12,79 @@ use crate::{
     store::{self, Recognised, StudyFile},
     study::{Problem, Sampling, SamplingChoice, StudyOutline, Variant},
 };
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 impl Session {
     /// Opens a path of any kind; see [`super::Job::Open`].
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
-        let (mut outline, choice) = match store::recognise(path)? {
+        let (outline, choice) = match store::recognise(path)? {
             Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
+            Recognised::Labels(file) => return self.open_labels(&file),
+            Recognised::Scores(file) => return self.open_table(id, cancel, &file),
+            Recognised::Generated(folder) => return self.survey(&folder),
+            Recognised::Gallery(folder) => return self.open_gallery(id, cancel, folder),
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
         };
-        let checkpoint = self.check_model(&mut outline, &choice, path, &mut notices)?;
-        if outline.segmenter.is_none() {
-            outline.segmenter = self.options.default_segmenter.clone();
-        }
+        self.get_ready(id, cancel, outline, &choice, path, notices)
+    }
 
+    /// Opens a folder of images as the gallery. Of an open score table it shows the training images.
+    pub fn open_gallery(
+        &mut self,
+        id: JobId,
+        cancel: &CancelToken,
+        folder: PathBuf,
+    ) -> Result<Outcome, Problem> {
+        let mut notices = Vec::new();
+        if let Some(table) = self.table.clone() {
+            let scanned = gallery::scan(&folder, None, None)?;
+            scanned.notices.into_iter().for_each(|n| self.notice(n));
+            let mut outline = StudyOutline::clone(&self.outline);
+            outline.gallery = scanned.images;
+            outline.gallery_root = Some(folder);
+            self.outline = Arc::new(outline);
+            return self.open_table(id, cancel, &table);
+        }
+        let path = folder.clone();
+        let outline = self.with_part(Recognised::Gallery(folder), &mut notices)?;
+        self.get_ready(id, cancel, outline, &SamplingChoice::default(), &path, notices)
+    }
+
+    /// Forgets everything of the study that was open.
+    pub(super) fn close(&mut self) {
         self.grouping.cancel();
         self.grouping = CancelToken::default();
+        self.checkpoint = None;
         self.pipeline = None;
         self.edited = None;
         self.segmenter = None;
         self.gallery = None;
+        self.hashes = super::session::Hashes::default();
+        self.table = None;
+        self.skipped.clear();
+    }
+
+    /// Makes an outline the open study: models, hashes, earlier results, gallery.
+    fn get_ready(
+        &mut self,
+        id: JobId,
+        cancel: &CancelToken,
+        mut outline: StudyOutline,
+        choice: &SamplingChoice,
+        path: &Path,
+        mut notices: Vec<Problem>,
+    ) -> Result<Outcome, Problem> {
+        let checkpoint = self.check_model(&mut outline, choice, path, &mut notices)?;
+        if outline.segmenter.is_none() {
+            outline.segmenter = self.options.default_segmenter.clone();
+        }
+
+        self.close();
         self.checkpoint = checkpoint;
         self.outline = Arc::new(outline);
         self.shelf.open(self.outline.clone());
@@ -66,7 +117,8 @@ impl Session {
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
     /// then it starts a new, loose study, which further parts join.
     fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
-        let mut outline = if self.outline.root.is_some() {
+        // Names of a score table's training images are no gallery.
+        let mut outline = if self.outline.root.is_some() || self.table.is_some() {
             StudyOutline {
                 name: "Untitled study".into(),
                 seeds: vec![0, 1, 2, 3],
@@ -80,7 +132,11 @@ impl Session {
             outline.seeds = vec![0, 1, 2, 3];
         }
         match part {
-            Recognised::Study(_) | Recognised::Variant(_) => {}
+            Recognised::Study(_)
+            | Recognised::Variant(_)
+            | Recognised::Labels(_)
+            | Recognised::Scores(_)
+            | Recognised::Generated(_) => {}
             Recognised::Checkpoint(path) => {
                 // A single file is named without its ending.
                 let name = if path.is_file() {

@@ -12,7 +12,7 @@ use crate::{
     gallery::{self, cache_dir},
     memorization::{ClusterLimits, cluster},
     similarity::{Index, IndexBuilder},
-    study::{Link, Problem},
+    study::{Link, Problem, Skipped, gallery_names},
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -22,13 +22,16 @@ use std::{fs, io, path::Path, sync::Arc, thread};
 /// Images read ahead at once.
 const CHUNK: usize = 16;
 
-/// Files that one card names at most.
-const MOST_NAMED: usize = 20;
+/// Extension of the links kept beside the pyramids.
+pub(super) const LINKS: &str = "links.json";
 
 /// Kept beside the pyramids: which gallery image each row is.
 #[derive(Serialize, Deserialize)]
 struct Rows {
     rows: Vec<u32>,
+    /// Gallery index and reason of each image that has no row.
+    #[serde(default)]
+    left_out: Vec<(u32, String)>,
 }
 
 impl Session {
@@ -66,26 +69,28 @@ impl Session {
         let rows_file = file.with_extension("rows.json");
 
         let cached = Index::open(&file, &key, arithmetic).zip(read_rows(&rows_file));
-        let (index, rows) = match cached.filter(|(index, rows)| index.len() == rows.len()) {
-            Some((index, rows)) => {
-                self.tell_left_out(&rows);
-                (index, rows)
-            }
-            None => match self.build_index(id, cancel, &file, &key)? {
-                Some((index, rows)) => {
-                    let text = serde_json::to_vec(&Rows { rows: rows.clone() }).unwrap_or_default();
-                    fs::write(&rows_file, text).map_err(|e| cache_problem(&rows_file, &e))?;
-                    (index, rows)
-                }
-                None => return Ok(Outcome::Stopped),
-            },
-        };
+        let (index, Rows { rows, left_out }) =
+            match cached.filter(|(index, kept)| index.len() == kept.rows.len()) {
+                Some(found) => found,
+                None => match self.build_index(id, cancel, &file, &key)? {
+                    Some((index, rows)) => {
+                        let text = serde_json::to_vec(&rows).unwrap_or_default();
+                        fs::write(&rows_file, text).map_err(|e| cache_problem(&rows_file, &e))?;
+                        (index, rows)
+                    }
+                    None => return Ok(Outcome::Stopped),
+                },
+            };
+        self.tell_left_out(&rows, left_out);
         self.gallery = Some(PreparedGallery {
             index: Arc::new(index),
             rows: Arc::new(rows),
+            names: Arc::new(gallery_names(&self.outline.gallery)),
+            file: file.clone(),
         });
         self.teller.tell(Event::GalleryReady);
-        self.group_gallery(&file.with_extension("links.json"));
+        self.tell_kept_null();
+        self.group_gallery(&file.with_extension(LINKS));
         Ok(Outcome::Done)
     }
 
@@ -95,11 +100,12 @@ impl Session {
         cancel: &CancelToken,
         file: &Path,
         key: &str,
-    ) -> Result<Option<(Index, Vec<u32>)>, Problem> {
+    ) -> Result<Option<(Index, Rows)>, Problem> {
         let entries = &self.outline.gallery;
         let mut builder = IndexBuilder::create(file, key, self.outline.arithmetic, entries.len())
             .map_err(|e| cache_problem(file, &e))?;
         let mut rows = Vec::with_capacity(entries.len());
+        let mut left_out = Vec::new();
         let mut progress = self.teller.progress(id, JobKind::PrepareGallery, entries.len());
         let segmenter = self.segmenter.as_ref();
         for (chunk, some) in entries.chunks(CHUNK).enumerate() {
@@ -122,49 +128,35 @@ impl Session {
                         builder.push(row).map_err(|e| cache_problem(file, &e))?;
                         rows.push(index as u32);
                     }
-                    Err(reason) => self.notice(
-                        Problem::new("A training image is left out", "Everything else goes on.")
-                            .at(&entries[index].path)
-                            .detail(reason),
-                    ),
+                    Err(reason) => left_out.push((index as u32, reason)),
                 }
             }
         }
         progress.at(entries.len() as f64);
         let index = builder.finish().map_err(|e| cache_problem(file, &e))?;
-        Ok(Some((index, rows)))
+        Ok(Some((index, Rows { rows, left_out })))
     }
 
-    /// A gallery from the cache still lacks what could not be read when it was prepared.
-    fn tell_left_out(&self, rows: &[u32]) {
+    /// Tells which images have no row; also of a gallery from the cache, which still lacks them.
+    fn tell_left_out(&mut self, rows: &[u32], left_out: Vec<(u32, String)>) {
         let kept: std::collections::HashSet<u32> = rows.iter().copied().collect();
-        let entries = self.outline.gallery.iter().enumerate();
-        let left_out: Vec<_> = entries
-            .filter(|(i, _)| !kept.contains(&(*i as u32)))
-            .map(|(_, g)| g)
+        let mut reasons: std::collections::HashMap<u32, String> = left_out.into_iter().collect();
+        let entries = self.outline.gallery.iter().zip(0_u32..);
+        let files: Vec<Skipped> = entries
+            .filter(|(_, i)| !kept.contains(i))
+            .map(|(entry, i)| {
+                let reason = reasons
+                    .remove(&i)
+                    .unwrap_or_else(|| "it cannot be read".to_owned());
+                Skipped::new(&entry.path, reason)
+            })
             .collect();
-        if left_out.is_empty() {
-            return;
-        }
-        let mut problem = Problem::new(
-            format!(
-                "{} training images are left out: they cannot be read",
-                left_out.len()
-            ),
-            "Everything else goes on.",
-        );
-        for entry in left_out.iter().take(MOST_NAMED) {
-            problem = problem.detail(entry.path.display().to_string());
-        }
-        if left_out.len() > MOST_NAMED {
-            problem = problem.detail(format!("and {} more", left_out.len() - MOST_NAMED));
-        }
-        self.notice(problem);
+        self.skip("training images are", files);
     }
 
     /// Groups the gallery on a thread of its own, beside whatever comes next.
     fn group_gallery(&self, links_file: &Path) {
-        let Some(PreparedGallery { index, rows }) = &self.gallery else {
+        let Some(PreparedGallery { index, rows, .. }) = &self.gallery else {
             return;
         };
         let (index, rows) = (index.clone(), rows.clone());
@@ -178,22 +170,10 @@ impl Session {
                     let Ok(pool) = compute_pool(1) else { return };
                     let found = pool.install(|| {
                         let stop = || cancel.is_cancelled();
-                        index.links(limits.foreground, limits.background, &stop, &|_, _| {})
+                        find_links(&index, &rows, limits, &stop, &|_, _| {})
                     });
                     let Some(links) = found else { return };
-                    let links: Vec<Link> = links
-                        .into_iter()
-                        .map(|l| Link {
-                            a: rows[l.a as usize],
-                            b: rows[l.b as usize],
-                            ..l
-                        })
-                        .collect();
-                    let kept = KeptLinks { limits, links };
-                    if let Ok(text) = serde_json::to_vec(&kept) {
-                        fs::write(&file, text).ok(); // a cache that cannot be written costs time, no more
-                    }
-                    kept.links
+                    keep_links(&file, limits, links)
                 }
             };
             if !cancel.is_cancelled() {
@@ -206,21 +186,48 @@ impl Session {
     }
 }
 
+/// The links of a gallery by gallery index; `None` when cancelled.
+pub(super) fn find_links(
+    index: &Index,
+    rows: &[u32],
+    limits: ClusterLimits,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Option<Vec<Link>> {
+    let links = index.links(limits.foreground, limits.background, cancelled, progress)?;
+    Some(
+        links
+            .into_iter()
+            .map(|l| Link {
+                a: rows[l.a as usize],
+                b: rows[l.b as usize],
+                ..l
+            })
+            .collect(),
+    )
+}
+
+pub(super) fn keep_links(file: &Path, limits: ClusterLimits, links: Vec<Link>) -> Vec<Link> {
+    let kept = KeptLinks { limits, links };
+    if let Ok(text) = serde_json::to_vec(&kept) {
+        fs::write(file, text).ok(); // a cache that cannot be written costs time, no more
+    }
+    kept.links
+}
+
 #[derive(Serialize, Deserialize)]
 struct KeptLinks {
     limits: ClusterLimits,
     links: Vec<Link>,
 }
 
-fn read_links(file: &Path, limits: ClusterLimits) -> Option<Vec<Link>> {
+pub(super) fn read_links(file: &Path, limits: ClusterLimits) -> Option<Vec<Link>> {
     let kept: KeptLinks = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
     (kept.limits == limits).then_some(kept.links)
 }
 
-fn read_rows(file: &Path) -> Option<Vec<u32>> {
-    serde_json::from_slice::<Rows>(&fs::read(file).ok()?)
-        .ok()
-        .map(|r| r.rows)
+fn read_rows(file: &Path) -> Option<Rows> {
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
 fn cache_problem(path: &Path, error: &dyn std::fmt::Display) -> Problem {

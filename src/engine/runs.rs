@@ -1,7 +1,7 @@
 //! Which run a picture belongs to: one folder per set of parameters, so that results of different
 //! parameters never mix and the same parameters resume.
 
-use super::{Event, places::user_data, session::Session, views::THUMBNAIL_SIDE};
+use super::{Event, import::import_folders, places::user_data, session::Session, views::THUMBNAIL_SIDE};
 use crate::{
     gallery::{decode_rgb, thumbnail},
     store::{Record, RecordMatch, Run, RunParameters, WrittenPicture},
@@ -17,19 +17,27 @@ impl Session {
         if let Some(folder) = &self.options.run_folder {
             return Run::open_or_create(folder, &parameters);
         }
-        let mut refused = None;
-        for folder in self.run_folders(&parameters) {
-            match fs::create_dir_all(&folder) {
-                Ok(()) => return Run::open_or_create(&folder, &parameters),
-                Err(error) => refused = Some((folder, error)),
-            }
+        begin(self.run_folders(&parameters), &parameters)
+    }
+
+    /// Opens the run of imported pictures, or begins it. `root` is the folder of the study it was asked from.
+    pub(super) fn run_for_import(&self, source: String, root: Option<PathBuf>) -> Result<Run, Problem> {
+        let mut parameters = self.parameters(&Sampling::default(), None);
+        parameters.import = Some(source);
+        if let Some(folder) = &self.options.run_folder {
+            return Run::open_or_create(folder, &parameters);
         }
-        let advice = "Set PENTIMENTO_DATA to a folder that can be written to.";
-        let mut problem = Problem::new("There is no place to keep results", advice);
-        if let Some((folder, error)) = refused {
-            problem = problem.at(folder).detail(error.to_string());
-        }
-        Err(problem)
+        let RunParameters {
+            segmenter,
+            gallery,
+            arithmetic,
+            import,
+            ..
+        } = &parameters;
+        let text = serde_json::json!([segmenter, gallery, arithmetic, import]).to_string();
+        let mut id = hex::encode(Sha256::digest(text));
+        id.truncate(12);
+        begin(import_folders([root, user_data()], &id), &parameters)
     }
 
     /// Tells what the open study's own settings have already given. Reads, never writes.
@@ -77,7 +85,8 @@ impl Session {
         image: &WrittenPicture,
         matte: Option<&WrittenPicture>,
     ) -> Record {
-        let name = |index: u32| self.outline.gallery.get(index as usize).map(|g| g.name());
+        let names = self.gallery.as_ref().map(|g| &g.names);
+        let name = |index: u32| names.and_then(|n| n.get(index as usize)).cloned();
         Record {
             key: generation.key,
             prompt: generation.prompt.clone(),
@@ -107,6 +116,7 @@ impl Session {
             segmenter: present(&self.hashes.segmenter),
             gallery: present(&self.hashes.gallery),
             variant: variant.map(Variant::id),
+            import: None,
             sampling: sampling.clone(),
             arithmetic: self.outline.arithmetic,
             thresholds: self.outline.thresholds,
@@ -137,4 +147,21 @@ impl Session {
             .map(|place| place.join("runs").join(&id))
             .collect()
     }
+}
+
+/// The run in the first of these folders that can be made.
+fn begin(folders: Vec<PathBuf>, parameters: &RunParameters) -> Result<Run, Problem> {
+    let mut refused = None;
+    for folder in folders {
+        match fs::create_dir_all(&folder) {
+            Ok(()) => return Run::open_or_create(&folder, parameters),
+            Err(error) => refused = Some((folder, error)),
+        }
+    }
+    let advice = "Set PENTIMENTO_DATA to a folder that can be written to.";
+    let mut problem = Problem::new("There is no place to keep results", advice);
+    if let Some((folder, error)) = refused {
+        problem = problem.at(folder).detail(error.to_string());
+    }
+    Err(problem)
 }

@@ -5,10 +5,10 @@ use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
     similarity::Index,
-    study::{Problem, StudyOutline, Variant},
+    study::{Problem, Skipped, StudyOutline, Variant},
 };
 use rayon::ThreadPool;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// The gallery, ready to be searched.
 pub(super) struct PreparedGallery {
@@ -16,6 +16,10 @@ pub(super) struct PreparedGallery {
     pub index: Arc<Index>,
     /// Gallery index of each row of `index` (images that could not be read have no row).
     pub rows: Arc<Vec<u32>>,
+    /// Names of the gallery's images, by gallery index.
+    pub names: Arc<Vec<String>>,
+    /// Its file in the cache; what is kept beside it has another extension.
+    pub file: PathBuf,
 }
 
 /// State of the engine thread. Fields are taken out and put back by the jobs in `open` and `generate`.
@@ -32,6 +36,10 @@ pub(super) struct Session {
     pub segmenter: Option<Segmenter>,
     pub gallery: Option<PreparedGallery>,
     pub hashes: Hashes,
+    /// The score table that is open, in place of pictures of a run.
+    pub table: Option<PathBuf>,
+    /// Files left out of what is open.
+    pub skipped: Vec<Skipped>,
     /// Stops the grouping of the former gallery.
     pub grouping: CancelToken,
 }
@@ -58,6 +66,8 @@ impl Session {
             segmenter: None,
             gallery: None,
             hashes: Hashes::default(),
+            table: None,
+            skipped: Vec::new(),
             grouping: CancelToken::default(),
         }
     }
@@ -71,6 +81,28 @@ impl Session {
     pub fn notice(&self, problem: Problem) {
         log::warn!("{problem}");
         self.teller.tell(Event::Notice(problem));
+    }
+
+    /// Adds files to those left out, and tells all of them: a card for the newest, the whole list for the Log.
+    pub fn skip(&mut self, what: &str, files: Vec<Skipped>) {
+        /// Files that one card names at most.
+        const MOST: usize = 20;
+        if files.is_empty() {
+            return;
+        }
+        let mut problem = Problem::new(
+            format!("{} {what} left out", files.len()),
+            "Everything else goes on. The Log lists all files that were left out.",
+        );
+        for file in files.iter().take(MOST) {
+            problem = problem.detail(format!("{}: {}", file.path.display(), file.reason));
+        }
+        if files.len() > MOST {
+            problem = problem.detail(format!("and {} more", files.len() - MOST));
+        }
+        self.skipped.extend(files);
+        self.teller.tell(Event::Skipped(Arc::new(self.skipped.clone())));
+        self.notice(problem);
     }
 
     /// The pipeline, loaded now if it is not yet.

@@ -41,6 +41,22 @@ impl Shelf {
         self.contents().generations.insert(generation.key, generation);
     }
 
+    /// The pictures by their file names without ending. A name that two pictures share is left out.
+    pub fn by_file_name(&self) -> HashMap<String, GenerationKey> {
+        let mut found: HashMap<String, Option<GenerationKey>> = HashMap::new();
+        for generation in self.contents().generations.values() {
+            let stem = generation.image.file_stem().unwrap_or_default();
+            found
+                .entry(stem.to_string_lossy().into_owned())
+                .and_modify(|key| *key = None)
+                .or_insert(Some(generation.key));
+        }
+        found
+            .into_iter()
+            .filter_map(|(name, key)| Some((name, key?)))
+            .collect()
+    }
+
     /// A picture, if it was made.
     pub fn generation(&self, key: &GenerationKey) -> Option<Arc<Generation>> {
         self.contents().generations.get(key).cloned()

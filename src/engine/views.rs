@@ -52,6 +52,9 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
     let Some(generation) = shelf.generation(&request.generation) else {
         return;
     };
+    if is_only_a_name(&generation.image) {
+        return;
+    }
     let generated = match decode_rgb(&generation.image) {
         Ok(image) => image,
         Err(error) => return tell_once(&generation.image, &error, teller, failed),
@@ -69,6 +72,7 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
         });
     let outline = shelf.outline();
     let entry = request.gallery.and_then(|i| outline.gallery.get(i as usize));
+    let entry = entry.filter(|entry| !is_only_a_name(&entry.path));
     let training = entry.and_then(|entry| match decode_rgb(&entry.path) {
         Ok(image) => Some(image),
         Err(error) => {
@@ -94,6 +98,9 @@ fn answer_thumbnail(index: u32, shelf: &Shelf, teller: &Teller, failed: &mut Has
     let Some(entry) = outline.gallery.get(index as usize) else {
         return;
     };
+    if is_only_a_name(&entry.path) {
+        return;
+    }
     match decode_rgb(&entry.path) {
         Ok(image) => {
             let small = Arc::new(thumbnail(&image, THUMBNAIL_SIDE));
@@ -101,6 +108,11 @@ fn answer_thumbnail(index: u32, shelf: &Shelf, teller: &Teller, failed: &mut Has
         }
         Err(error) => tell_once(&entry.path, &error, teller, failed),
     }
+}
+
+/// Whether only the name of a picture is known, as in a score table whose pictures are elsewhere.
+fn is_only_a_name(path: &Path) -> bool {
+    path.parent().is_none_or(|folder| folder.as_os_str().is_empty())
 }
 
 /// A file that cannot be read is told once, not at every look.

@@ -67,6 +67,10 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                 catch_unwind(AssertUnwindSafe(|| match job {
                     Job::Open(path) => session.open(id, &cancel, &path),
                     Job::Generate(job) => session.generate(id, &cancel, &job),
+                    Job::OpenGallery(folder) => session.open_gallery(id, &cancel, folder),
+                    Job::Survey(folder) => session.survey(&folder),
+                    Job::Import(job) => session.import(id, &cancel, &job),
+                    Job::Calibrate => session.calibrate(id, &cancel),
                 }))
                 .unwrap_or_else(|panic| {
                     session.forget_models();

@@ -1,9 +1,9 @@
 //! Fingerprints of files, and the folder where everything computed from them is kept.
 //!
 //! Hashing a large gallery reads all of it; the hashes of unchanged files (same path, size and time of
-//! modification) are therefore remembered in the cache folder, which can be deleted at any time.
+//! modification, and on Unix the same file number and time of change, which no program can set back) are therefore remembered in the cache folder, which can be deleted at any time.
 
-use crate::study::{GalleryImage, Problem};
+use crate::study::{GalleryImage, Problem, gallery_names};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::{
@@ -17,7 +17,7 @@ use std::{
 
 /// Names the cache folder, instead of the user's.
 const VARIABLE: &str = "PENTIMENTO_CACHE";
-const FILE: &str = "content-hashes-1.tsv";
+const FILE: &str = "content-hashes-2.tsv";
 /// A file changed so recently may change again without a change of its time: its hash is not remembered.
 const SETTLED: Duration = Duration::from_secs(3);
 /// Longest line of the remembered hashes that is read.
@@ -64,10 +64,17 @@ pub fn fingerprint(images: &[GalleryImage]) -> io::Result<String> {
     let mut digest = Sha256::new();
     let mut first_error = None;
     let mut readable = images.is_empty();
-    for image in images {
+    for (image, below) in images.iter().zip(gallery_names(images)) {
         for (role, path) in [("image", Some(&image.path)), ("matte", image.matte.as_ref())] {
             let Some(path) = path else { continue };
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = match role {
+                "image" => below.clone(),
+                _ => path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+            };
             let (size, hash) = match hashes.next() {
                 Some(Ok(found)) => {
                     readable = true;
@@ -148,7 +155,27 @@ struct Hashed {
     size: u64,
     /// Nanoseconds since 1970.
     modified: u128,
+    /// What else tells one state of a file from another, see [`stamp`].
+    stamp: u128,
     hash: String,
+}
+
+/// Number and time of change of a file in one number. The time of modification can be set back, as copying tools do
+/// that keep times; these cannot, so that a file whose content was exchanged is seen to be another.
+#[cfg(unix)]
+fn stamp(about: &fs::Metadata) -> u128 {
+    use std::os::unix::fs::MetadataExt;
+    let time = (about.ctime() as u64 as u128) << 32 | u128::from(about.ctime_nsec() as u32);
+    time.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (u128::from(about.ino()) << 64 | u128::from(about.dev()))
+}
+
+/// Elsewhere the time of creation has to do.
+#[cfg(not(unix))]
+fn stamp(about: &fs::Metadata) -> u128 {
+    let created = about.created().ok();
+    created
+        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |d| d.as_nanos())
 }
 
 /// Hashes files on all threads of the current rayon pool, in order, through the remembered hashes.
@@ -170,6 +197,7 @@ fn hash_all(files: &[&Path]) -> Vec<io::Result<Hashed>> {
             if let Some(old) = known.get(&key)
                 && old.size == about.len()
                 && old.modified == modified
+                && old.stamp == stamp(&about)
             {
                 return Ok((key, old.clone(), false));
             }
@@ -177,7 +205,14 @@ fn hash_all(files: &[&Path]) -> Vec<io::Result<Hashed>> {
             let settled = now.duration_since(time).is_ok_and(|age| age > SETTLED);
             // A size that differs from the one looked up first means the file is being written.
             let keep = settled && size == about.len();
-            Ok((key, Hashed { size, modified, hash }, keep))
+            let stamp = stamp(&about);
+            let hashed = Hashed {
+                size,
+                modified,
+                stamp,
+                hash,
+            };
+            Ok((key, hashed, keep))
         })
         .collect();
     if let Some(store) = store
@@ -227,17 +262,26 @@ fn load(store: &Path) -> HashMap<PathBuf, Hashed> {
         let Ok(text) = std::str::from_utf8(&line) else {
             continue;
         };
-        let mut cells = text.trim_end_matches('\n').splitn(4, '\t');
-        if let (Some(hash), Some(Ok(size)), Some(Ok(modified)), Some(path)) = (
+        let mut cells = text.trim_end_matches('\n').splitn(5, '\t');
+        if let (Some(hash), Some(Ok(size)), Some(Ok(modified)), Some(Ok(stamp)), Some(path)) = (
             cells
                 .next()
                 .filter(|h| h.len() == 64 && h.bytes().all(|b| b.is_ascii_hexdigit())),
             cells.next().map(str::parse),
             cells.next().map(str::parse),
+            cells.next().map(str::parse),
             cells.next(),
         ) {
             let hash = hash.to_owned();
-            known.insert(PathBuf::from(path), Hashed { size, modified, hash });
+            known.insert(
+                PathBuf::from(path),
+                Hashed {
+                    size,
+                    modified,
+                    stamp,
+                    hash,
+                },
+            );
         }
     }
 }
@@ -255,7 +299,7 @@ fn save<'a>(
         for (path, h) in &known {
             // Names with line breaks, or that are not UTF-8, are hashed anew each time.
             if let Some(path) = path.to_str().filter(|p| !p.contains('\n')) {
-                writeln!(out, "{}\t{}\t{}\t{path}", h.hash, h.size, h.modified)?;
+                writeln!(out, "{}\t{}\t{}\t{}\t{path}", h.hash, h.size, h.modified, h.stamp)?;
             }
         }
         out.flush()?;

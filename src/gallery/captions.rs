@@ -27,21 +27,27 @@ const KNOWN_NAMES: [&str; 4] = ["metadata.jsonl", "metadata.csv", "captions.json
 /// Captions by file name.
 #[derive(Debug, Default)]
 pub(super) struct Captions {
-    by_name: HashMap<String, String>,
+    by_path: HashMap<String, String>,
+    /// `None` where several folders have a file of this name.
+    by_name: HashMap<String, Option<String>>,
 }
 
 impl Captions {
-    /// Caption of an image, by its file name, else by the name without its extension.
-    pub(super) fn get(&self, image: &Path) -> Option<&str> {
-        let lookup = |name: Option<&std::ffi::OsStr>| self.by_name.get(name?.to_str()?);
-        lookup(image.file_name())
+    /// Caption of an image, by its path below the gallery's folder, by its file name, else by the name without its
+    /// extension.
+    pub(super) fn get(&self, relative: &str) -> Option<&str> {
+        let image = Path::new(relative);
+        let lookup = |name: Option<&std::ffi::OsStr>| self.by_name.get(name?.to_str()?)?.as_ref();
+        self.by_path
+            .get(relative)
+            .or_else(|| lookup(image.file_name()))
             .or_else(|| lookup(image.file_stem()))
             .map(String::as_str)
     }
 
     /// Number of captions.
     pub(super) fn len(&self) -> usize {
-        self.by_name.len()
+        self.by_path.len()
     }
 }
 
@@ -119,9 +125,15 @@ impl Captions {
                 format!("caption longer than {MAX_CHARS} characters (an open quote?)"),
             );
         }
-        if self.by_name.insert(name.to_owned(), caption.to_owned()).is_some() {
+        let path = file.trim_start_matches("./").replace('\\', "/");
+        if self.by_path.insert(path, caption.to_owned()).is_some() {
             bad.add(line, format!("a second caption for {name}; this one is used"));
+            self.by_name.remove(name);
         }
+        self.by_name
+            .entry(name.to_owned())
+            .and_modify(|other| *other = None)
+            .or_insert_with(|| Some(caption.to_owned()));
     }
 }
 

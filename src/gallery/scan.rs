@@ -1,13 +1,19 @@
 //! From a folder to the list of its training images.
 
-use super::{captions, natural};
+use super::{
+    captions,
+    tree::{Listing, list, list_all, list_tree, relative},
+};
 use crate::study::{GalleryImage, Problem};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     ffi::{OsStr, OsString},
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
+
+/// Entries that one notice names at most.
+const MOST_NAMED: usize = 20;
 
 /// Names an image file may end in.
 const EXTENSIONS: [&str; 10] = [
@@ -30,12 +36,14 @@ pub fn is_image_name(name: &Path) -> bool {
         .is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
-/// Lists the images of a folder (not of its sub-folders; hidden files and other files are passed over) and
-/// gives each its caption and matte.
+/// Lists the images of a folder and of the folders below it (hidden files and other files are passed over; so are
+/// sub-folders called foreground, background, mask(s) or matte(s), and what lies very deep) and gives each its caption
+/// and matte.
 ///
 /// Captions come from `captions` (CSV or JSON lines), else from `metadata.jsonl`, `metadata.csv`,
 /// `captions.jsonl` or `captions.csv` in the folder; for images these do not mention, from `NAME.txt` beside
-/// the image. Mattes come from `mattes/NAME.png` (any image format; same name up to the extension).
+/// the image. Mattes come from `mattes/NAME.png` (any image format; same name up to the extension; `mattes/SUB/NAME.png`
+/// first for an image in a sub-folder).
 ///
 /// # Errors
 /// A problem when the folder cannot be listed or holds no image. Unusable captions or mattes are notices.
@@ -44,27 +52,64 @@ pub fn scan(
     captions: Option<&Path>,
     mattes: Option<&Path>,
 ) -> Result<ScannedGallery, Problem> {
-    let listed = list(folder).map_err(|e| Problem::io("The gallery folder cannot be read", folder, &e))?;
+    let listed = list_tree(folder, mattes).map_err(|e| unlisted(folder, &e))?;
+    gather(folder, listed, captions, mattes)
+}
+
+/// Lists the images of a folder of generated pictures: without captions, not those of its sub-folders.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_flat(folder: &Path, mattes: Option<&Path>) -> Result<ScannedGallery, Problem> {
+    let listed = list(folder).map_err(|e| unlisted(folder, &e))?;
+    gather(folder, listed, None, mattes)
+}
+
+fn unlisted(folder: &Path, error: &io::Error) -> Problem {
+    Problem::io("The folder of images cannot be read", folder, error)
+}
+
+fn gather(
+    folder: &Path,
+    listed: Listing,
+    captions: Option<&Path>,
+    mattes: Option<&Path>,
+) -> Result<ScannedGallery, Problem> {
     if listed.images.is_empty() {
         return Err(no_images(folder, &listed));
     }
     let mut notices = Vec::new();
-    if let Some(reason) = &listed.unreadable {
-        notices.push(
-            Problem::new(
-                "Some entries of the gallery folder could not be read",
-                "Check the disk and the permissions.",
-            )
-            .at(folder)
-            .detail(reason.clone()),
-        );
+    let lists = [
+        (
+            &listed.unreadable,
+            "entries of the folder could not be read",
+            "Check the disk and the permissions.",
+        ),
+        (
+            &listed.passed_over,
+            "sub-folders were not looked into",
+            "Open them by themselves if they hold training images.",
+        ),
+    ];
+    for (entries, what, advice) in lists {
+        if !entries.is_empty() {
+            let mut notice = Problem::new(format!("{} {what}", entries.len()), advice).at(folder);
+            for entry in entries.iter().take(MOST_NAMED) {
+                notice = notice.detail(format!("{}: {}", relative(&entry.path, folder), entry.reason));
+            }
+            if entries.len() > MOST_NAMED {
+                notice = notice.detail(format!("and {} more", entries.len() - MOST_NAMED));
+            }
+            notices.push(notice);
+        }
     }
 
     let table = match captions.map(Path::to_path_buf).or_else(|| captions::find(folder)) {
         Some(path) => {
             let (table, mut told) = captions::read(&path);
             notices.append(&mut told);
-            if table.len() > 0 && !listed.images.iter().any(|image| table.get(image).is_some()) {
+            let named = |image: &PathBuf| table.get(&relative(image, folder)).is_some();
+            if table.len() > 0 && !listed.images.iter().any(named) {
                 notices.push(
                     Problem::new(
                         "The caption file names none of the gallery's images",
@@ -79,8 +124,8 @@ pub fn scan(
     };
 
     let mattes_by_stem = match mattes {
-        Some(folder) => match list(folder) {
-            Ok(found) => by_stem(found.images),
+        Some(folder) => match list_all(folder) {
+            Ok(found) => by_stem(found.images, folder),
             Err(e) => {
                 notices.push(
                     Problem::io("The folder of mattes cannot be read", folder, &e)
@@ -92,19 +137,28 @@ pub fn scan(
         None => HashMap::new(),
     };
 
+    let mut stems: HashMap<OsString, usize> = HashMap::new();
+    for stem in listed.images.iter().filter_map(|i| i.file_stem()) {
+        *stems.entry(stem.to_owned()).or_default() += 1;
+    }
+    // An image in a sub-folder may have its matte without the sub-folder, as long as its name is the only one.
+    let alone = |stem: &OsStr| stems.get(stem).is_some_and(|&n| n == 1);
     let images: Vec<GalleryImage> = listed
         .images
         .into_iter()
         .map(|path| {
-            let matte = path
-                .file_stem()
-                .and_then(|stem| mattes_by_stem.get(stem))
-                .cloned();
-            let caption = table.get(&path).map(str::to_owned).or_else(|| {
-                let beside = path.with_extension("txt");
-                let there = beside.file_name().is_some_and(|name| listed.texts.contains(name));
-                there.then(|| captions::sidecar(&beside)).flatten()
-            });
+            let place = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
+            let here = mattes_by_stem.get(&place);
+            let stem = path.file_stem().filter(|stem| alone(stem));
+            let matte = here.or_else(|| mattes_by_stem.get(Path::new(stem?))).cloned();
+            let caption = table
+                .get(&relative(&path, folder))
+                .map(str::to_owned)
+                .or_else(|| {
+                    let beside = path.with_extension("txt");
+                    let there = listed.texts.contains(&beside);
+                    there.then(|| captions::sidecar(&beside)).flatten()
+                });
             GalleryImage { path, matte, caption }
         })
         .collect();
@@ -133,95 +187,11 @@ pub fn scan(
     Ok(ScannedGallery { images, notices })
 }
 
-#[derive(Default)]
-struct Listing {
-    /// Paths of image files, in natural order.
-    images: Vec<PathBuf>,
-    /// Names of text files.
-    texts: HashSet<OsString>,
-    /// Names of sub-folders and of other files, for the message when there is no image.
-    folders: Vec<String>,
-    others: Vec<String>,
-    unreadable: Option<String>,
-}
-
-fn list(folder: &Path) -> io::Result<Listing> {
-    let mut found = Listing::default();
-    for entry in fs::read_dir(folder)? {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(e) => {
-                found.unreadable.get_or_insert(e.to_string());
-                continue;
-            }
-        };
-        let name = entry.file_name();
-        let shown = name.to_string_lossy().into_owned();
-        if shown.starts_with('.') {
-            continue;
-        }
-        // Links are followed: galleries are often folders of links into a larger collection.
-        let kind = match entry.file_type() {
-            Ok(kind) if kind.is_symlink() => match fs::metadata(entry.path()) {
-                Ok(target) => target.file_type(),
-                Err(e) => {
-                    found.unreadable.get_or_insert(format!("{shown}: {e}"));
-                    continue;
-                }
-            },
-            Ok(kind) => kind,
-            Err(e) => {
-                found.unreadable.get_or_insert(format!("{shown}: {e}"));
-                continue;
-            }
-        };
-        if kind.is_dir() {
-            found.folders.push(shown);
-        } else if kind.is_file() && is_image_name(Path::new(&name)) {
-            found.images.push(entry.path());
-        } else if kind.is_file() {
-            if shown.to_ascii_lowercase().ends_with(".txt") {
-                found.texts.insert(name);
-            }
-            found.others.push(shown);
-        }
-    }
-    found
-        .images
-        .sort_by_cached_key(|path| NaturalName(file_name(path)));
-    found.folders.sort();
-    found.others.sort();
-    Ok(found)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
-#[derive(PartialEq, Eq)]
-struct NaturalName(String);
-
-impl Ord for NaturalName {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        natural::compare(&self.0, &other.0)
-    }
-}
-
-impl PartialOrd for NaturalName {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// PNG wins where several files share a stem, since it is lossless.
-fn by_stem(paths: Vec<PathBuf>) -> HashMap<OsString, PathBuf> {
-    let mut found: HashMap<OsString, PathBuf> = HashMap::with_capacity(paths.len());
+fn by_stem(paths: Vec<PathBuf>, folder: &Path) -> HashMap<PathBuf, PathBuf> {
+    let mut found: HashMap<PathBuf, PathBuf> = HashMap::with_capacity(paths.len());
     for path in paths {
-        let Some(stem) = path.file_stem().map(OsStr::to_owned) else {
-            continue;
-        };
+        let stem = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
         let is_png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
         if is_png || !found.contains_key(&stem) {
             found.insert(stem, path);

@@ -2,7 +2,11 @@
 //! (arXiv 2508.12148), and the groups of training images that repeat each other.
 
 mod clusters;
+mod evaluation;
 mod fb_mem;
+pub mod null;
+pub mod roc;
 
 pub use clusters::{ClusterLimits, cluster};
+pub use evaluation::RegionEvaluation;
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};

@@ -105,6 +105,18 @@ impl Index {
         Some(found.into_iter().next())
     }
 
+    /// The best match of a picture made ready as a generated one, among those for which `skip` is false.
+    /// The outer `None` means cancelled, the inner one no match.
+    pub fn nearest_except(
+        &self,
+        query: &Prepared,
+        skip: &(dyn Fn(usize) -> bool + Sync),
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Option<Match>> {
+        let found = self.nearest(query, 1, skip, cancelled)?;
+        Some(found.into_iter().next())
+    }
+
     fn nearest(
         &self,
         query: &Prepared,

@@ -3,6 +3,9 @@
 
 mod atomic;
 mod image_names;
+mod import_names;
+mod import_pattern;
+mod labels;
 mod picture;
 mod prompts;
 mod recognise;
@@ -12,6 +15,7 @@ mod run;
 mod run_lock;
 mod run_parameters;
 mod scores_csv;
+mod skipped_csv;
 mod study_file;
 mod toml_keys;
 mod variant_file;
@@ -19,12 +23,16 @@ mod variant_sidecar;
 mod variant_text;
 
 pub use image_names::{PictureName, parse_picture_name};
+pub use import_names::{ImportNames, ImportPlan, NameReader, PlannedPicture, fb_mem_names};
+pub use import_pattern::{NameParts, NamePattern};
+pub use labels::{LabelRow, read_labels};
 pub use picture::{picture_text, write_picture};
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
 pub use record::{Record, RecordMatch};
 pub use run::{Run, WrittenPicture};
 pub use run_parameters::{RUN_FORMAT, RunParameters};
-pub use scores_csv::{ScoreRow, best_rows, read_scores, write_scores};
+pub use scores_csv::{ScoreRow, best_rows, read_scores, write_scores, write_scores_with_null};
+pub use skipped_csv::{SKIPPED_FILE, write_skipped};
 pub use study_file::{STUDY_FILE, STUDY_FORMAT, StudyFile};
 pub use variant_file::{VARIANT_FORMAT, read_variant, write_variant};

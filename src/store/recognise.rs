@@ -1,7 +1,15 @@
 //! What a path that was dropped on the window is.
 
-use super::{run_parameters::RUN_FILE, study_file::STUDY_FILE};
-use crate::study::Problem;
+use super::{
+    image_names::parse_picture_name,
+    labels::{BACKGROUND_COLUMNS, CLASS_COLUMNS, FOREGROUND_COLUMNS, PICTURE_COLUMNS},
+    run_parameters::RUN_FILE,
+    study_file::STUDY_FILE,
+};
+use crate::{
+    study::Problem,
+    tables::{self, Delimited},
+};
 use std::{
     fs::{self, File},
     io::Read,
@@ -17,8 +25,14 @@ pub enum Recognised {
     Checkpoint(PathBuf),
     /// Folder of images.
     Gallery(PathBuf),
+    /// Folder of generated pictures: all names are FB-Mem's.
+    Generated(PathBuf),
     /// Prompt list.
     Prompts(PathBuf),
+    /// Score table of the reference.
+    Scores(PathBuf),
+    /// Labels of pictures.
+    Labels(PathBuf),
     /// Segmenter folder.
     Segmenter(PathBuf),
     /// Folder of a run.
@@ -62,6 +76,7 @@ fn folder(path: &Path) -> Result<Recognised, Problem> {
     let entries = fs::read_dir(path).map_err(|e| Problem::io("This folder cannot be read", path, &e))?;
     let mut weights = Vec::new();
     let mut images = false;
+    let mut generated = true;
     let mut empty = true;
     for entry in entries.take(MAX_ENTRIES).flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -71,7 +86,11 @@ fn folder(path: &Path) -> Result<Recognised, Problem> {
         empty = false;
         if has_ending(&name, &IMAGE_ENDINGS) && entry.path().is_file() {
             images = true;
-            break;
+            generated &= parse_picture_name(&name).is_some();
+            if !generated {
+                break;
+            }
+            continue;
         }
         if has_ending(&name, &WEIGHT_ENDINGS) {
             weights.push(name);
@@ -80,6 +99,9 @@ fn folder(path: &Path) -> Result<Recognised, Problem> {
     weights.sort();
     if !images && !weights.is_empty() && says_architecture(&path.join("config.json")) {
         return Ok(Recognised::Segmenter(here));
+    }
+    if images && generated {
+        return Ok(Recognised::Generated(here));
     }
     if images {
         return Ok(Recognised::Gallery(here));
@@ -125,6 +147,11 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
         // Its reader says what is wrong with it if it is none.
         return Ok(Recognised::Variant(path.to_owned()));
     }
+    if has_ending(&name, &["csv", "tsv"])
+        && let Some(table) = table_kind(path)
+    {
+        return Ok(table);
+    }
     if has_ending(&name, &PROMPT_ENDINGS) {
         return Ok(Recognised::Prompts(path.to_owned()));
     }
@@ -161,6 +188,34 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
         "looked for: a prompt list ({})",
         PROMPT_ENDINGS.map(|e| format!(".{e}")).join(", ")
     )))
+}
+
+/// Score tables and labels by their columns; `None` for any other table, whose reader says what it lacks.
+fn table_kind(path: &Path) -> Option<Recognised> {
+    const LIMIT: u64 = 64 << 10;
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(LIMIT).read_to_end(&mut bytes).ok()?;
+    let text = tables::decode_text(&bytes)?.text;
+    let line = text.lines().find(|l| !l.trim().is_empty())?;
+    let headers = |wanted: &[&str]| Delimited::parse(line, wanted, 1).ok().map(|table| table.headers);
+    if let Some(found) = headers(&["generated image"])
+        && tables::column(&found, &["original image"]).is_some()
+    {
+        return Some(Recognised::Scores(path.to_owned()));
+    }
+    if headers(&["caption", "prompt", "text"]).is_some() {
+        return None;
+    }
+    let wanted: Vec<&str> = PICTURE_COLUMNS
+        .into_iter()
+        .chain(["prompt index", "prompt_index", "k"])
+        .collect();
+    let found = headers(&wanted)?;
+    let labelled = [&CLASS_COLUMNS[..], &FOREGROUND_COLUMNS, &BACKGROUND_COLUMNS];
+    let labelled = labelled
+        .into_iter()
+        .any(|names| tables::column(&found, names).is_some());
+    labelled.then(|| Recognised::Labels(path.to_owned()))
 }
 
 fn has_ending(name: &str, endings: &[&str]) -> bool {

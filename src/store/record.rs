@@ -1,6 +1,6 @@
 //! One line of `generations.jsonl`: a generated picture and what was found out about it.
 
-use crate::study::{GalleryImage, Generation, GenerationKey, Match, RegionScores};
+use crate::study::{GalleryImage, Generation, GenerationKey, Match, RegionScores, gallery_names};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -12,7 +12,7 @@ use std::{
 /// A training image that a picture resembles, named so that it is found again in a gallery that grew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordMatch {
-    /// File name of the training image.
+    /// Name of the training image, see [`gallery_names`].
     pub name: String,
     /// Its index in the gallery at the time.
     pub gallery: u32,
@@ -74,7 +74,7 @@ impl Record {
     pub(super) fn generation(
         &self,
         folder: &Path,
-        gallery: &GalleryNames<'_>,
+        gallery: &GalleryNames,
         seconds: f32,
         thumbnail: RgbImage,
         variant: Option<Arc<str>>,
@@ -105,27 +105,20 @@ impl Record {
 }
 
 /// Gallery indices by file name.
-pub(super) struct GalleryNames<'a> {
-    gallery: &'a [GalleryImage],
+pub(super) struct GalleryNames {
+    names: Vec<String>,
     by_name: HashMap<String, u32>,
 }
 
-impl<'a> GalleryNames<'a> {
-    pub(super) fn new(gallery: &'a [GalleryImage]) -> Self {
-        let by_name = gallery
-            .iter()
-            .zip(0..)
-            .map(|(image, at)| (image.name(), at))
-            .collect();
-        Self { gallery, by_name }
+impl GalleryNames {
+    pub(super) fn new(gallery: &[GalleryImage]) -> Self {
+        let names = gallery_names(gallery);
+        let by_name = names.iter().cloned().zip(0..).collect();
+        Self { names, by_name }
     }
 
     fn index(&self, found: &RecordMatch) -> Option<u32> {
-        let same_place = self
-            .gallery
-            .get(found.gallery as usize)
-            .is_some_and(|g| g.name() == found.name);
-        if same_place {
+        if self.names.get(found.gallery as usize) == Some(&found.name) {
             Some(found.gallery)
         } else {
             self.by_name.get(&found.name).copied()

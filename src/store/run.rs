@@ -317,6 +317,11 @@ impl Run {
         &self.records
     }
 
+    /// The record of a picture, if it is finished.
+    pub fn record(&self, key: &GenerationKey) -> Option<&Record> {
+        self.places.get(key).and_then(|&at| self.records.get(at))
+    }
+
     /// Whether a picture is finished.
     pub fn has(&self, key: &GenerationKey) -> bool {
         self.places.contains_key(key)
@@ -371,6 +376,35 @@ impl Run {
         self.write_png(IMAGES, key, picture::encode(image, image.dimensions(), 3, &text))
     }
 
+    /// Keeps a file as it is among the run's pictures: an imported one. It keeps its name where that is a plain one
+    /// (letters that every system has in a name, ending as an image), else it gets that of `key`.
+    ///
+    /// # Errors
+    /// As [`Run::write_image`].
+    pub fn write_copy(
+        &self,
+        key: &GenerationKey,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<WrittenPicture, Problem> {
+        self.writer.as_ref().ok_or_else(|| self.read_only())?;
+        let plain = name.len() <= 200
+            && !name.starts_with('.')
+            && !name.contains(|c: char| c.is_control() || "/\\:*?\"<>|\u{FFFD}".contains(c));
+        let relative = if plain {
+            format!("{IMAGES}/{name}")
+        } else {
+            format!("{IMAGES}/{key}.png")
+        };
+        let path = self.folder.join(&relative);
+        atomic::write(&path, bytes).map_err(|e| Problem::io("A picture could not be saved", &path, &e))?;
+        Ok(WrittenPicture {
+            path,
+            relative,
+            sha256: hex::encode(Sha256::digest(bytes)),
+        })
+    }
+
     /// Saves the matte of a picture (255 = foreground).
     ///
     /// # Errors
@@ -406,23 +440,24 @@ impl Run {
     /// A problem when the run is open for reading only, the record is not valid or there already, or the
     /// file cannot be written.
     pub fn append(&mut self, record: Record, seconds: f32) -> Result<(), Problem> {
+        if self.has(&record.key) {
+            return Err(self.refused(format!("{} is recorded already", record.key)));
+        }
+        self.replace(record, seconds)
+    }
+
+    /// As [`Run::append`], but a record of the same picture is replaced: the later line counts.
+    ///
+    /// # Errors
+    /// As [`Run::append`], except that the record may be there.
+    pub fn replace(&mut self, record: Record, seconds: f32) -> Result<(), Problem> {
         let path = self.folder.join(RECORDS);
         let failed = |e: &io::Error| Problem::io("A record could not be saved", &path, e);
-        let refused = |reason: String| {
-            Problem::new(
-                "A record could not be saved",
-                "This is a mistake of the program; please report it.",
-            )
-            .at(&path)
-            .detail(reason)
-        };
+        let refused = |reason: String| self.refused(reason);
         if self.writer.is_none() {
             return Err(self.read_only());
         }
         record.validate().map_err(refused)?;
-        if self.has(&record.key) {
-            return Err(refused(format!("{} is recorded already", record.key)));
-        }
         let mut line = serde_json::to_vec(&record).map_err(|e| refused(e.to_string()))?;
         line.push(b'\n');
         if line.len() as u64 > record_lines::MAX_LINE {
@@ -452,6 +487,15 @@ impl Run {
         self.seconds.insert(record.key, seconds);
         self.insert(record);
         Ok(())
+    }
+
+    fn refused(&self, reason: String) -> Problem {
+        Problem::new(
+            "A record could not be saved",
+            "This is a mistake of the program; please report it.",
+        )
+        .at(self.folder.join(RECORDS))
+        .detail(reason)
     }
 
     fn read_only(&self) -> Problem {

@@ -31,6 +31,8 @@ pub struct RunParameters {
     pub gallery: Option<String>,
     /// The variant the pictures are drawn with; `None` for the checkpoint as it is.
     pub variant: Option<VariantId>,
+    /// Where imported pictures came from and how their names were read; `None` for pictures drawn here.
+    pub import: Option<String>,
     /// How pictures are drawn.
     pub sampling: Sampling,
     /// Arithmetic of the scores.
@@ -49,6 +51,8 @@ struct File {
     program: String,
     #[serde(default)]
     arithmetic: Arithmetic,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    import: Option<String>,
     #[serde(default)]
     hashes: Hashes,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,7 @@ impl RunParameters {
             study: self.study.clone(),
             program: self.program.clone(),
             arithmetic: self.arithmetic,
+            import: self.import.clone(),
             hashes: Hashes {
                 model: self.model.clone(),
                 segmenter: self.segmenter.clone(),
@@ -141,6 +146,7 @@ impl RunParameters {
             segmenter: file.hashes.segmenter,
             gallery: file.hashes.gallery,
             variant: file.variant,
+            import: file.import,
             sampling: file.sampling,
             arithmetic: file.arithmetic,
             thresholds: file.thresholds,
@@ -180,6 +186,8 @@ impl RunParameters {
         compare_hash("gallery", &self.gallery, &wanted.gallery);
         let words = |v: &Option<VariantId>| v.as_ref().map_or("none".to_owned(), VariantId::to_string);
         compare("variant", words(&self.variant), words(&wanted.variant));
+        let words = |i: &Option<String>| i.clone().unwrap_or_else(|| "none".to_owned());
+        compare("import", words(&self.import), words(&wanted.import));
         let (a, b) = (&self.sampling, &wanted.sampling);
         compare("steps", a.steps.to_string(), b.steps.to_string());
         compare("guidance", a.guidance.to_string(), b.guidance.to_string());

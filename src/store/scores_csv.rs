@@ -15,6 +15,7 @@ const COLUMNS: [&str; 5] = [
     "Foreground Scores",
     "Average Scores",
 ];
+const NULL_COLUMNS: [&str; 2] = ["Background Null Percentile", "Foreground Null Percentile"];
 const MAX_BYTES: u64 = 2 << 30;
 const MAX_ROWS: usize = 20_000_000;
 
@@ -62,6 +63,26 @@ impl ScoreRow {
 /// # Errors
 /// A problem that names the file.
 pub fn write_scores(path: &Path, rows: &[ScoreRow]) -> Result<(), Problem> {
+    write(path, rows, None)
+}
+
+/// As [`write_scores`], with two further columns: where each row's scores stand among the null scores of the gallery,
+/// in percent (share of the null strictly below), as `standing` tells for foreground and background; empty where it
+/// cannot tell. Readers of the reference's columns pass them over.
+///
+/// # Errors
+/// A problem that names the file.
+pub fn write_scores_with_null(
+    path: &Path,
+    rows: &[ScoreRow],
+    standing: &dyn Fn(&RegionScores) -> [Option<f64>; 2],
+) -> Result<(), Problem> {
+    write(path, rows, Some(standing))
+}
+
+type Percentiles<'a> = &'a dyn Fn(&RegionScores) -> [Option<f64>; 2];
+
+fn write(path: &Path, rows: &[ScoreRow], standing: Option<Percentiles<'_>>) -> Result<(), Problem> {
     let mut place: HashMap<&str, usize> = HashMap::new();
     for row in rows {
         let next = place.len();
@@ -75,16 +96,24 @@ pub fn write_scores(path: &Path, rows: &[ScoreRow]) -> Result<(), Problem> {
     });
     atomic::write_with(path, |file| {
         let mut out = csv::Writer::from_writer(std::io::BufWriter::new(file));
-        out.write_record(COLUMNS)?;
+        let more: &[&str] = if standing.is_some() { &NULL_COLUMNS } else { &[] };
+        out.write_record(COLUMNS.iter().chain(more))?;
         for row in sorted {
             let cell = |score: Option<f32>| score.map(|s| s.to_string()).unwrap_or_default();
-            out.write_record([
-                row.original.as_str(),
-                row.generated.as_str(),
-                &cell(row.scores.background),
-                &cell(row.scores.foreground),
-                &cell(row.average),
-            ])?;
+            let mut cells = vec![
+                row.original.clone(),
+                row.generated.clone(),
+                cell(row.scores.background),
+                cell(row.scores.foreground),
+                cell(row.average),
+            ];
+            if let Some(standing) = standing {
+                let [foreground, background] = standing(&row.scores);
+                cells.extend(
+                    [background, foreground].map(|p| p.map(|p| format!("{p:.3}")).unwrap_or_default()),
+                );
+            }
+            out.write_record(&cells)?;
         }
         out.flush()
     })

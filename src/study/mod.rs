@@ -5,6 +5,7 @@ mod bit_mask;
 mod cluster;
 mod edit;
 mod generation;
+mod label;
 mod outline;
 mod problem;
 mod prompt;
@@ -20,11 +21,12 @@ pub use edit::{
     Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
 };
 pub use generation::{Generation, GenerationKey, Match};
-pub use outline::{Arithmetic, GalleryImage, StudyOutline};
-pub use problem::Problem;
+pub use label::{Labels, RegionLabels, labels_of_prompts};
+pub use outline::{Arithmetic, GalleryImage, StudyOutline, gallery_names};
+pub use problem::{Problem, Skipped};
 pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};
-pub use scores::RegionScores;
+pub use scores::{Region, RegionScores};
 pub use tally::{Tally, tally, tally_by_group};
 pub use variant::{BaseCheckpoint, Variant, VariantId};
 pub use verdict::{Thresholds, Verdict};

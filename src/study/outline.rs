@@ -2,7 +2,12 @@
 
 use super::{Prompt, Sampling, Thresholds, Variant, sampling::by_name};
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 /// The three named arithmetics of the FB-Mem score. Results of different ones are never mixed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,7 +52,7 @@ impl FromStr for Arithmetic {
 /// One training image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GalleryImage {
-    /// The file.
+    /// The file; a bare name without any folder where only the name is known (a score table without its gallery).
     pub path: PathBuf,
     /// Ready-made matte (255 = foreground), if the study brings one.
     pub matte: Option<PathBuf>,
@@ -63,6 +68,24 @@ impl GalleryImage {
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default()
     }
+}
+
+/// Names of a gallery's images that tell them apart: paths below the folder that holds all of them, `/` between the
+/// parts. For images of one folder these are the file names.
+pub fn gallery_names(gallery: &[GalleryImage]) -> Vec<String> {
+    let folder = |image: &GalleryImage| image.path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut common = gallery.first().map(folder).unwrap_or_default();
+    for image in gallery {
+        while !image.path.starts_with(&common) && common.pop() {}
+    }
+    gallery
+        .iter()
+        .map(|image| {
+            let below = image.path.strip_prefix(&common).unwrap_or(&image.path);
+            let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+            parts.join("/")
+        })
+        .collect()
 }
 
 /// The parts of a study. Any part may be missing: a gallery without a model can still judge pictures,

@@ -93,6 +93,27 @@ impl Problem {
     }
 }
 
+/// A file that was left out of something larger, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub path: PathBuf,
+    /// The reason, without the path.
+    pub reason: String,
+}
+
+impl Skipped {
+    /// A file and a reason; a reason that begins with the path loses it.
+    pub fn new(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        let (path, mut reason) = (path.into(), reason.into());
+        let prefix = format!("{}: ", path.display());
+        if let Some(rest) = reason.strip_prefix(&prefix) {
+            reason = rest.to_owned();
+        }
+        Self { path, reason }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline)?;

@@ -2,6 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
+/// One of the two regions of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Region {
+    /// The object.
+    Foreground = 0,
+    /// What is around it.
+    Background = 1,
+}
+
+impl Region {
+    /// Both, foreground first.
+    pub const ALL: [Self; 2] = [Self::Foreground, Self::Background];
+
+    /// `foreground` or `background`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Foreground => "foreground",
+            Self::Background => "background",
+        }
+    }
+}
+
 /// MS-SSIM of the foreground and of the background, each in `[0, 1]`.
 ///
 /// `None` means the region does not exist in one of the two pictures (an all-foreground or an
@@ -20,6 +43,14 @@ impl RegionScores {
         Self {
             foreground: Some(foreground),
             background: Some(background),
+        }
+    }
+
+    /// Score of one region.
+    pub fn of(&self, region: Region) -> Option<f32> {
+        match region {
+            Region::Foreground => self.foreground,
+            Region::Background => self.background,
         }
     }
 

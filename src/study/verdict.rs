@@ -77,6 +77,14 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
+    /// Threshold of one region.
+    pub fn of(&self, region: super::Region) -> f32 {
+        match region {
+            super::Region::Foreground => self.foreground,
+            super::Region::Background => self.background,
+        }
+    }
+
     /// Class of a pair of scores; a region that does not exist is never memorized.
     pub fn classify(&self, scores: &RegionScores) -> Verdict {
         let foreground = scores.foreground.is_some_and(|s| s >= self.foreground);

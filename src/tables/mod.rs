@@ -10,4 +10,4 @@ mod text;
 pub use complaints::Complaints;
 pub use delimited::{Delimited, Row, column};
 pub use json_lines::{JsonLine, json_lines, text_of};
-pub use text::{Text, read_text};
+pub use text::{Text, decode_text, read_text};

@@ -53,6 +53,11 @@ pub fn read_text(path: &Path, most: u64) -> Result<Text, Problem> {
     })
 }
 
+/// Text of bytes that were read elsewhere; `None` for binary data.
+pub fn decode_text(bytes: &[u8]) -> Option<Text> {
+    decode(bytes)
+}
+
 /// `None` for binary data.
 fn decode(bytes: &[u8]) -> Option<Text> {
     if let Some(rest) = bytes.strip_prefix(&[0xFF, 0xFE]) {

@@ -57,7 +57,12 @@ fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
                 actions.push(Action::Command(command));
             }
         };
-        for command in [Command::OpenFolder, Command::OpenFile, Command::OpenPath] {
+        for command in [
+            Command::OpenFolder,
+            Command::OpenFile,
+            Command::OpenPath,
+            Command::ImportImages,
+        ] {
             entry(ui, cx.actions, command);
         }
         if !cx.state.recent.is_empty() {

@@ -11,7 +11,8 @@ use crate::{
         marks,
         theme::UNIT,
     },
-    study::{Generation, RegionScores, Verdict},
+    memorization::null::DEFAULT_RATE,
+    study::{Generation, RegionScores, Thresholds, Verdict},
 };
 use egui::{
     Align2, CursorIcon, DragValue, Id, Pos2, Rect, RichText, Sense, Stroke, Ui, UiBuilder, Vec2, WidgetInfo,
@@ -226,6 +227,45 @@ fn gesture(ui: &Ui) -> Option<u64> {
     ui.input(|i| i.pointer.press_start_time()).map(f64::to_bits)
 }
 
+/// Ready-made thresholds: the reference's, and those the gallery's null suggests.
+fn presets(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let now = cx.state.thresholds;
+    let suggested = cx
+        .state
+        .null
+        .as_ref()
+        .map(|null| null.suggest(DEFAULT_RATE, now).0);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = UNIT;
+        let on = now == Thresholds::default();
+        let reference = controls::toggle(ui, cx.theme, on, "Ref. 0.80");
+        if reference
+            .on_hover_text(Command::ReferenceThresholds.words().1)
+            .clicked()
+        {
+            cx.command(Command::ReferenceThresholds);
+        }
+        let measuring = cx.state.jobs.iter().any(|j| j.calibrates);
+        let name = if measuring { "Measuring…" } else { "Suggest 1 %" };
+        let response = controls::toggle(ui, cx.theme, suggested == Some(now), name);
+        let tip = match suggested {
+            Some(t) => format!(
+                "F {:.2}, B {:.2}: {}",
+                t.foreground,
+                t.background,
+                Command::SuggestedThresholds.words().1
+            ),
+            None => format!(
+                "{}. Measured first, once.",
+                Command::SuggestedThresholds.words().1
+            ),
+        };
+        if response.on_hover_text(tip).clicked() {
+            cx.command(Command::SuggestedThresholds);
+        }
+    });
+}
+
 /// Thresholds as numbers, and what the marks mean.
 fn legend(ui: &mut Ui, cx: &mut Cx<'_>) {
     let theme = cx.theme;
@@ -256,7 +296,7 @@ fn legend(ui: &mut Ui, cx: &mut Cx<'_>) {
         let gesture = gesture(ui);
         cx.ask(Action::SetThresholds(thresholds, gesture));
     }
-    ui.add_space(UNIT);
+    presets(ui, cx);
     let total = cx.tally.total().max(1) as f32;
     for verdict in Verdict::ALL {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 5.0 * UNIT), Sense::hover());

@@ -15,7 +15,7 @@ use egui_tiles::UiResponse;
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let header = controls::header(ui, cx, "Log", "");
     let state = cx.state;
-    if state.notices.is_empty() {
+    if state.notices.is_empty() && state.skipped.is_empty() {
         controls::empty(
             ui,
             cx,
@@ -25,15 +25,48 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         );
         return controls::moved(&header);
     }
-    if ui.button("Dismiss all").clicked() {
+    if !state.notices.is_empty() && ui.button("Dismiss all").clicked() {
         cx.command(Command::DismissNotices);
     }
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        skipped(ui, cx);
         for notice in state.notices.iter().rev() {
             card(ui, cx, notice, false);
         }
     });
     controls::moved(&header)
+}
+
+/// Every file that was left out, with its reason; folded at first when there are many.
+fn skipped(ui: &mut Ui, cx: &Cx<'_>) {
+    /// Lines that are laid out; the run's folder has all of them.
+    const MOST: usize = 1000;
+    let files = &cx.state.skipped;
+    if files.is_empty() {
+        return;
+    }
+    let title = format!("Skipped files ({})", files.len());
+    egui::CollapsingHeader::new(title)
+        .default_open(files.len() <= 12)
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            for file in files.iter().take(MOST) {
+                ui.horizontal_wrapped(|ui| {
+                    let name = file
+                        .path
+                        .file_name()
+                        .unwrap_or(file.path.as_os_str())
+                        .to_string_lossy();
+                    let label = ui.label(RichText::new(name).small().monospace().color(cx.theme.text));
+                    label.on_hover_text(file.path.display().to_string());
+                    ui.label(RichText::new(&file.reason).small().color(cx.theme.weak));
+                });
+            }
+            if files.len() > MOST {
+                let more = format!("and {} more", files.len() - MOST);
+                ui.label(RichText::new(more).small().color(cx.theme.faint));
+            }
+        });
 }
 
 /// Cards of what was told lately, over the other panes; never in the way of a click elsewhere.

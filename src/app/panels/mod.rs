@@ -1,6 +1,8 @@
 //! The panes' contents, one file each. A panel reads the state and asks for actions; it changes nothing.
 
 pub mod bar;
+mod calibration;
+mod calibration_plots;
 mod evidence;
 mod field;
 mod field_axes;
@@ -24,6 +26,7 @@ use egui_tiles::UiResponse;
 pub fn note(cx: &Cx<'_>, pane: Pane) -> String {
     match pane {
         Pane::Field => field::note(cx),
+        Pane::Calibration => calibration::note(cx),
         _ => String::new(),
     }
 }
@@ -37,6 +40,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
         Pane::Evidence => evidence::ui(ui, cx),
         Pane::Verdict => verdict::ui(ui, cx),
         Pane::Field => field::ui(ui, cx),
+        Pane::Calibration => calibration::ui(ui, cx),
         Pane::Log => log::ui(ui, cx),
     }
 }

@@ -8,7 +8,8 @@ use crate::{
         marks,
         theme::{self, UNIT},
     },
-    study::{Generation, Thresholds, Verdict},
+    memorization::null::FEWEST,
+    study::{Generation, Region, Thresholds, Verdict},
 };
 use egui::{FontId, RichText, Sense, Ui, WidgetInfo, pos2, vec2};
 use egui_tiles::UiResponse;
@@ -104,6 +105,28 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
         remarks.push(format!("{} training images of its kind", cluster.members.len()));
     }
     ui.label(RichText::new(remarks.join(" · ")).small().color(theme.faint));
+    if let Some((words, tip)) = null_words(cx, generation) {
+        let line = ui.label(RichText::new(words).small().color(theme.weak));
+        line.on_hover_text(tip);
+    }
+}
+
+/// Where the scores stand among those of the gallery's own unrelated pictures.
+fn null_words(cx: &Cx<'_>, generation: &Generation) -> Option<(String, String)> {
+    let (null, scores) = (cx.state.null.as_ref()?, generation.scores()?);
+    let [foreground, background] = null
+        .standings(&scores)
+        .map(|s| s.map_or("n/a".to_owned(), |s| s.words()));
+    let counts = Region::ALL.map(|r| null.of(r).len());
+    let mut tip = format!(
+        "The null: each training image against all others that are not its near-duplicates ({} foreground and {} \
+         background scores, so shares are known to one in that many).",
+        counts[0], counts[1]
+    );
+    if counts.iter().any(|&n| n < FEWEST) {
+        tip += &format!(" With fewer than {FEWEST} scores nothing is said.");
+    }
+    Some((format!("of the null: F {foreground} · B {background}"), tip))
 }
 
 /// The comparison that decides, in signs.
