@@ -44,6 +44,9 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             // Whoever opens one wants to draw with it.
             state.variant = Some(variant);
         }
+        Event::Segmenter(words) => state.segmenter = words,
+        // Shown once the Stage can be clicked.
+        Event::Refined(_) => {}
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Step(step) => {
@@ -109,6 +112,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.seeds = seed_text(&outline.seeds);
     state.variants = outline.variants.clone();
     state.variant = None;
+    state.segmenter.clear();
     if let Some(root) = outline.root.clone() {
         state.remember(root);
     }

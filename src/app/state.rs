@@ -59,6 +59,8 @@ pub struct State {
     pub open: Open,
     /// Folders opened lately, newest first.
     pub recent: Vec<PathBuf>,
+    /// The study's segmenter: network, size, scaling; empty while there is none.
+    pub segmenter: String,
     /// Words about the arithmetic device, for the bar.
     pub device: String,
 }

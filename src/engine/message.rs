@@ -1,6 +1,9 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
+use crate::{
+    segmentation::Clicks,
+    study::{Cluster, Generation, GenerationKey, Match, Problem, Prompt, Sampling, StudyOutline, Variant},
+};
 use image::{GrayImage, RgbImage};
 use std::{
     path::PathBuf,
@@ -40,6 +43,32 @@ pub enum Job {
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
+    /// Find the region of a picture that a person points at; see [`Event::Refined`].
+    Refine(RefineJob),
+}
+
+/// A region to find in a generated picture.
+#[derive(Clone, Debug)]
+pub struct RefineJob {
+    /// The picture.
+    pub generation: GenerationKey,
+    /// Where the region is, and is not.
+    pub clicks: Clicks,
+}
+
+/// The region that a person pointed at. Nothing of it is stored.
+#[derive(Clone, Debug)]
+pub struct Refined {
+    /// The picture.
+    pub generation: GenerationKey,
+    /// What was pointed at.
+    pub clicks: Clicks,
+    /// The region, of the picture's size (255 = inside).
+    pub matte: Arc<GrayImage>,
+    /// Overlap with the true region that the network expects, in `[0, 1]`.
+    pub confidence: f32,
+    /// The best training images with this region as the foreground, best average first; empty without a gallery.
+    pub matches: Vec<Match>,
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.
@@ -63,12 +92,16 @@ pub struct GenerateJob {
 pub enum JobKind {
     /// Reading a study.
     Open,
-    /// Segmenting gallery images and building their pyramids.
+    /// Segmenting gallery images.
+    Segment,
+    /// Building the gallery's pyramids.
     PrepareGallery,
     /// Finding the groups in the gallery.
     Cluster,
     /// Drawing, segmenting and comparing pictures.
     Generate,
+    /// Finding a region that was pointed at.
+    Refine,
 }
 
 impl JobKind {
@@ -76,6 +109,8 @@ impl JobKind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Open => "Opening",
+            Self::Segment => "Segmenting the gallery",
+            Self::Refine => "Finding the region",
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
             Self::Generate => "Generating",
@@ -148,6 +183,10 @@ pub enum Event {
     Opened(Arc<StudyOutline>),
     /// A variant file was opened: the open study has this variant too, in place of one of the same name.
     Variant(Arc<Variant>),
+    /// The study's segmenter is ready: its network, size and scaling, for people.
+    Segmenter(String),
+    /// Answer to a [`RefineJob`].
+    Refined(Arc<Refined>),
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.

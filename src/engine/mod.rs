@@ -1,12 +1,13 @@
 //! The background worker: `Job` in, `Event` out. Owns the models and the caches; needs no window.
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
-//! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
+//! `mattes`, `prepare`, `generate` and `refine` are the jobs, over the state in `session`; `views` answers looks.
 
 mod device;
 mod eta;
 mod generate;
 mod handle;
+mod mattes;
 mod message;
 mod model_hash;
 mod open;
@@ -14,6 +15,7 @@ mod picture;
 mod places;
 mod pool;
 mod prepare;
+mod refine;
 mod runs;
 mod session;
 mod shelf;
@@ -25,10 +27,11 @@ pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
-    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
+    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, RefineJob,
+    Refined, StepPreview,
 };
 pub use model_hash::model_hash;
-pub use picture::read_with_matte;
+pub use picture::{matte_of, read_with_matte};
 pub use places::{default_segmenter, demo_study, user_data};
 pub use pool::compute_pool;
 pub use session::made_for_another;

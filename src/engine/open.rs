@@ -33,6 +33,7 @@ impl Session {
         self.pipeline = None;
         self.edited = None;
         self.segmenter = None;
+        self.clicker = None;
         self.gallery = None;
         self.checkpoint = checkpoint;
         self.outline = Arc::new(outline);
@@ -103,6 +104,7 @@ impl Session {
                 notices.extend(bad_lines);
             }
             Recognised::Segmenter(path) => outline.segmenter = Some(path),
+            Recognised::ClickSegmenter(path) => outline.click_segmenter = Some(path),
             Recognised::Run(folder) => {
                 return Err(Problem::new(
                     "This is a run, not a study",
@@ -156,12 +158,15 @@ impl Session {
         let Some(path) = self.outline.segmenter.clone() else {
             return;
         };
-        match Segmenter::open(&path) {
-            Ok(segmenter) => self.segmenter = Some(segmenter),
+        match Segmenter::open_for(&path, self.outline.arithmetic) {
+            Ok(segmenter) => {
+                self.teller.tell(Event::Segmenter(segmenter.describe()));
+                self.segmenter = Some(segmenter);
+            }
             Err(error) => self.notice(
                 Problem::new(
                     "The segmenter cannot be used",
-                    "Pictures are drawn but not judged. Open a U²-Net folder or weights file.",
+                    "Pictures are drawn but not judged. Open weights of U²-Net, IS-Net or BiRefNet.",
                 )
                 .at(path)
                 .detail(error.to_string()),

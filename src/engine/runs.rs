@@ -4,6 +4,7 @@
 use super::{Event, places::user_data, session::Session, views::THUMBNAIL_SIDE};
 use crate::{
     gallery::{decode_rgb, thumbnail},
+    segmentation::Segmenter,
     store::{Record, RecordMatch, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
@@ -105,6 +106,7 @@ impl Session {
             program: RunParameters::this_program(),
             model: present(&self.hashes.model),
             segmenter: present(&self.hashes.segmenter),
+            network: self.segmenter.as_ref().map(Segmenter::describe),
             gallery: present(&self.hashes.gallery),
             variant: variant.map(Variant::id),
             sampling: sampling.clone(),

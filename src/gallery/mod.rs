@@ -4,9 +4,11 @@
 mod cache;
 mod captions;
 mod decode;
+mod mattes;
 mod natural;
 mod scan;
 
 pub use cache::{cache_dir, content_hash, fingerprint, folder_hash};
 pub use decode::{DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_matte, decode_rgb, thumbnail};
+pub use mattes::{MatteCache, PictureKey, write_matte};
 pub use scan::{ScannedGallery, is_image_name, scan};

@@ -27,6 +27,8 @@ pub struct RunParameters {
     pub model: Option<String>,
     /// Hash of the segmenter's files.
     pub segmenter: Option<String>,
+    /// The segmenter for people: network, size, scaling. Its hash decides.
+    pub network: Option<String>,
     /// Fingerprint of the gallery.
     pub gallery: Option<String>,
     /// The variant the pictures are drawn with; `None` for the checkpoint as it is.
@@ -49,6 +51,8 @@ struct File {
     program: String,
     #[serde(default)]
     arithmetic: Arithmetic,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
     #[serde(default)]
     hashes: Hashes,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,7 @@ impl RunParameters {
             study: self.study.clone(),
             program: self.program.clone(),
             arithmetic: self.arithmetic,
+            network: self.network.clone(),
             hashes: Hashes {
                 model: self.model.clone(),
                 segmenter: self.segmenter.clone(),
@@ -139,6 +144,7 @@ impl RunParameters {
             program: file.program,
             model: file.hashes.model,
             segmenter: file.hashes.segmenter,
+            network: file.network,
             gallery: file.hashes.gallery,
             variant: file.variant,
             sampling: file.sampling,
