@@ -7,6 +7,8 @@
 
 #[path = "store/run.rs"]
 mod run;
+#[path = "store/segmenters.rs"]
+mod segmenters;
 
 use pentimento::{
     gallery::is_image_name,

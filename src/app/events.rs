@@ -46,7 +46,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         }
         Event::Segmenter(words) => state.segmenter = words,
         // Shown once the Stage can be clicked.
-        Event::Refined(_) => {}
+        Event::ClickSegmenter(_) | Event::Refined(_) => {}
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Step(step) => {

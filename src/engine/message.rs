@@ -185,6 +185,8 @@ pub enum Event {
     Variant(Arc<Variant>),
     /// The study's segmenter is ready: its network, size and scaling, for people.
     Segmenter(String),
+    /// Weights of this network were opened, to answer clicks.
+    ClickSegmenter(&'static str),
     /// Answer to a [`RefineJob`].
     Refined(Arc<Refined>),
     /// The gallery is prepared: pictures can be compared.

@@ -18,12 +18,15 @@ impl Session {
     /// Opens a path of any kind; see [`super::Job::Open`].
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
-        let (mut outline, choice) = match store::recognise(path)? {
+        let recognised = store::recognise(path)?;
+        let whole = matches!(recognised, Recognised::Study(_));
+        let (mut outline, choice) = match recognised {
             Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
+            Recognised::ClickSegmenter(file) => return self.add_clicker(&file),
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
         };
-        let checkpoint = self.check_model(&mut outline, &choice, path, &mut notices)?;
+        let checkpoint = self.check_model(&mut outline, (&choice, whole), path, &mut notices)?;
         if outline.segmenter.is_none() {
             outline.segmenter = self.options.default_segmenter.clone();
         }
@@ -64,10 +67,30 @@ impl Session {
         Ok(Outcome::Done)
     }
 
+    /// Takes weights of SAM or MobileSAM into the open study.
+    fn add_clicker(&mut self, file: &Path) -> Result<Outcome, Problem> {
+        let mut outline = StudyOutline::clone(&self.outline);
+        outline.click_segmenter = Some(file.to_owned());
+        let before = std::mem::replace(&mut self.outline, Arc::new(outline));
+        match self.take_clicker() {
+            Ok(clicker) => {
+                self.teller.tell(Event::ClickSegmenter(clicker.describe()));
+                self.clicker = Some(clicker);
+                Ok(Outcome::Done)
+            }
+            Err(problem) => {
+                self.outline = before;
+                Err(problem)
+            }
+        }
+    }
+
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
-    /// then it starts a new, loose study, which further parts join.
+    /// then it starts a new, loose study, which further parts join. Only a segmenter joins any study: its results
+    /// go into a run of their own.
     fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
-        let mut outline = if self.outline.root.is_some() {
+        let joins = matches!(part, Recognised::Segmenter(_));
+        let mut outline = if self.outline.root.is_some() && !joins {
             StudyOutline {
                 name: "Untitled study".into(),
                 seeds: vec![0, 1, 2, 3],
@@ -81,7 +104,7 @@ impl Session {
             outline.seeds = vec![0, 1, 2, 3];
         }
         match part {
-            Recognised::Study(_) | Recognised::Variant(_) => {}
+            Recognised::Study(_) | Recognised::Variant(_) | Recognised::ClickSegmenter(_) => {}
             Recognised::Checkpoint(path) => {
                 // A single file is named without its ending.
                 let name = if path.is_file() {
@@ -104,7 +127,6 @@ impl Session {
                 notices.extend(bad_lines);
             }
             Recognised::Segmenter(path) => outline.segmenter = Some(path),
-            Recognised::ClickSegmenter(path) => outline.click_segmenter = Some(path),
             Recognised::Run(folder) => {
                 return Err(Problem::new(
                     "This is a run, not a study",
@@ -121,7 +143,7 @@ impl Session {
     fn check_model(
         &self,
         outline: &mut StudyOutline,
-        choice: &SamplingChoice,
+        (choice, whole): (&SamplingChoice, bool),
         asked: &Path,
         notices: &mut Vec<Problem>,
     ) -> Result<Option<Checkpoint>, Problem> {
@@ -135,8 +157,8 @@ impl Session {
                     notices.push(problem);
                 }
                 let suggested = checkpoint.default_sampling();
-                // A loose study keeps what was set while its checkpoint stays.
-                if outline.root.is_some() || self.outline.model.as_ref() != Some(&root) {
+                // With another part, what was set stays while the checkpoint stays.
+                if whole || self.outline.model.as_ref() != Some(&root) {
                     outline.sampling = choice.over(&suggested);
                     if choice.scheduler.is_none() && checkpoint.schedule.own().is_none() {
                         notices.push(foreign_scheduler(&root, &checkpoint, &suggested));

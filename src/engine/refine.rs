@@ -17,6 +17,13 @@ pub(super) struct Clicker {
     seen: Option<(PathBuf, Arc<RgbImage>, Embedded)>,
 }
 
+impl Clicker {
+    /// The network, for people.
+    pub fn describe(&self) -> &'static str {
+        self.segmenter.describe()
+    }
+}
+
 impl Session {
     /// Answers clicks with a region; see [`super::Job::Refine`]. The first click on a picture takes as long as the
     /// picture's encoding, the following ones are quick.
@@ -93,7 +100,7 @@ impl Session {
     }
 
     /// The open clicker, or a new one.
-    fn take_clicker(&mut self) -> Result<Clicker, Problem> {
+    pub(super) fn take_clicker(&mut self) -> Result<Clicker, Problem> {
         let Some(path) = self.outline.click_segmenter.clone() else {
             return Err(Problem::new(
                 "There is no model that answers clicks",

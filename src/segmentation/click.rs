@@ -337,7 +337,7 @@ mod tests {
         for (name, features_off, masks_off) in [
             // candle-transformers approximates GELU by tanh in the decoder, and in all of TinyViT.
             ("sam_vit", 1e-3, 1e-3),
-            ("sam_tiny", 2e-2, 2e-3),
+            ("sam_tiny", 1e-2, 1e-3),
         ] {
             let stored = fixture(name);
             let sam = ClickSegmenter::load(Listing::read(name).weights(), String::new()).unwrap();

@@ -1,5 +1,7 @@
 //! Tensors that the scripts in tools/fixtures make too, so that only results are stored.
 
+#![allow(dead_code, reason = "unit tests and integration tests use different parts")]
+
 use candle_core::{Device, Tensor, safetensors};
 use serde::Deserialize;
 use std::{
