@@ -100,10 +100,16 @@ impl Block {
 /// The biases of a window's pairs of positions `[heads, side², side²]`, the window's side, and the heads: from the
 /// table of relative positions, or from what an exporter made of it.
 fn positions(w: &mut Weights, attention: &str) -> Result<(Tensor, usize, usize)> {
-    let (table, dense) = (
-        format!("{attention}.relative_position_bias_table"),
-        format!("{attention}.added"),
-    );
+    let [table, dense, picked] =
+        ["relative_position_bias_table", "added", "picked"].map(|part| format!("{attention}.{part}"));
+    if w.shape(&table).is_none()
+        && let Some(&[pairs, heads]) = w.shape(&picked)
+        && pairs.isqrt().isqrt().pow(4) == pairs
+    {
+        let (n, side) = (pairs.isqrt(), pairs.isqrt().isqrt());
+        let bias = w.take(&picked, &[pairs, heads])?.t()?.contiguous()?;
+        return Ok((bias.reshape((heads, n, n))?, side, heads));
+    }
     if w.shape(&table).is_none()
         && let Some(&[.., heads, n, _]) = w.shape(&dense)
     {

@@ -132,3 +132,19 @@ fn a_zip_without_a_pickle_is_refused() {
     std::fs::write(&file, [b"PK\x05\x06".as_slice(), &[0; 18]].concat()).unwrap();
     assert!(Segmenter::open(&file).is_err());
 }
+
+/// A file that PyTorch exported the way BiRefNet's authors do for rembg (tools/fixtures/segmentation_onnx.py): parts of
+/// BatchNorm folded, parts not, matrices transposed, tables of positions picked, equal tensors stored once.
+#[test]
+fn birefnets_own_export_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/segmentation");
+    std::fs::copy(fixtures.join("birefnet.onnx"), folder.path().join("model.onnx")).unwrap();
+    let config = r#"{"architecture":"birefnet","size":64}"#;
+    std::fs::write(folder.path().join("config.json"), config).unwrap();
+    let segmenter = Segmenter::open(folder.path()).unwrap();
+    let off = off(&segmenter, &fixture("birefnet_onnx")["probabilities"]);
+    assert!(off < 1e-3, "off by {off}");
+    let alone = Segmenter::open(&fixtures.join("birefnet.onnx")).unwrap();
+    assert_eq!(alone.config().architecture, Architecture::BiRefNet);
+}

@@ -29,7 +29,7 @@ pub(super) struct Weights {
     tensors: HashMap<String, Tensor>,
     /// Convolutions of an ONNX file that lost their names, in the order of its graph.
     in_order: Vec<(Tensor, Option<Tensor>)>,
-    /// Whether BatchNorm is part of the convolutions already, as in files exported for inference.
+    /// Whether BatchNorm may be part of a convolution already, as in files exported for inference.
     folded: bool,
     problems: Vec<String>,
 }
@@ -67,7 +67,9 @@ impl Weights {
         } else {
             pth::read(path, bytes).map_err(wrong)?
         };
-        Ok(Self::new(path, tensors, in_order))
+        let mut weights = Self::new(path, tensors, in_order);
+        weights.folded |= is("onnx");
+        Ok(weights)
     }
 
     fn new(path: &Path, tensors: HashMap<String, Tensor>, in_order: Vec<(Tensor, Option<Tensor>)>) -> Self {
@@ -195,7 +197,7 @@ impl Weights {
         let output = [shape[0]];
         let weight = self.take(&format!("{conv}.weight"), &shape)?;
         let bias = format!("{conv}.bias");
-        if self.folded {
+        if self.folded && self.shape(&format!("{norm}.running_var")).is_none() {
             return Ok((weight, self.take(&bias, &output)?));
         }
         let bias = match has_bias {

@@ -10,7 +10,7 @@
 use super::protobuf::{Fields, Value};
 use candle_core::{DType, Device, Result, Tensor, bail};
 use half::{bf16, f16};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// BiRefNet's graph has some ten thousand nodes.
 const MOST_NODES: usize = 200_000;
@@ -96,6 +96,8 @@ fn named(mut stored: HashMap<String, Stored<'_>>, nodes: &[Node]) -> Result<Cont
         }
     }
     let mut contents = Contents::default();
+    // A module that runs twice has its path with a number at the second node.
+    let mut given = HashSet::new();
     let (mut convolutions, mut lost) = (Vec::new(), false);
     for node in nodes {
         let input = |i: usize| {
@@ -123,13 +125,24 @@ fn named(mut stored: HashMap<String, Stored<'_>>, nodes: &[Node]) -> Result<Cont
                 if let (Some(path), Some((name, weight))) = (path, input(1))
                     && is_anonymous(name)
                     && weight.dims.len() == 2
+                    && given.insert(weight.place())
                 {
                     contents
                         .tensors
                         .insert(format!("{path}.weight"), weight.load()?.t()?.contiguous()?);
                 }
             }
-            // Folded from a table and an index, for instance a window's position biases.
+            // Rows of a table, picked by an index that is part of the module: a window's position biases.
+            "Reshape" => {
+                if let (Some(path), Some((name, rows))) = (path, input(0))
+                    && is_anonymous(name)
+                    && rows.is_float()
+                    && given.insert(rows.place())
+                {
+                    contents.tensors.insert(format!("{path}.picked"), rows.load()?);
+                }
+            }
+            // The same, folded once more.
             "Add" => {
                 for i in 0..2 {
                     if let (Some(path), Some((name, term))) = (&path, input(i))
@@ -154,10 +167,20 @@ fn named(mut stored: HashMap<String, Stored<'_>>, nodes: &[Node]) -> Result<Cont
     Ok(contents)
 }
 
-/// `/stage1/rebnconv1/conv_s1/Conv_1` is a node of `stage1.rebnconv1.conv_s1`.
+/// `/stage1/rebnconv1/conv_s1/Conv_1` is a node of `stage1.rebnconv1.conv_s1`, and `/squeeze_module/squeeze_module.0/…`
+/// of the first module in a sequence.
 fn module(node: &str) -> Option<String> {
     let (path, _) = node.strip_prefix('/')?.rsplit_once('/')?;
-    Some(path.replace('/', "."))
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        if let Some(last) = parts.last()
+            && part.strip_prefix(last).is_some_and(|rest| rest.starts_with('.'))
+        {
+            parts.pop();
+        }
+        parts.push(part);
+    }
+    Some(parts.join("."))
 }
 
 /// Whether a name was given by an exporter, not by a module.
@@ -266,6 +289,14 @@ fn text(bytes: &[u8]) -> Result<String> {
 }
 
 impl Stored<'_> {
+    /// Where its data lie in the file, for telling copies; its name when they were read already.
+    fn place(&self) -> (usize, String) {
+        match self.raw {
+            Some(raw) => (raw.as_ptr() as usize, String::new()),
+            None => (0, self.name.clone()),
+        }
+    }
+
     fn is_float(&self) -> bool {
         matches!(self.kind, 1 | 10 | 11 | 16)
     }
