@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
+#[path = "common/pseudo_weights.rs"]
+mod pseudo_weights;
+#[path = "engine/segmenters.rs"]
+mod segmenters;
 
 #[path = "engine/calibration.rs"]
 mod calibration;

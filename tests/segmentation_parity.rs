@@ -2,6 +2,13 @@
 //! both sides, only PyTorch's outputs are stored.
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "segmentation/files.rs"]
+mod files;
+#[path = "segmentation/networks.rs"]
+mod networks;
+#[path = "common/pseudo_weights.rs"]
+mod pseudo_weights;
+
 use candle_core::{DType, Device, Tensor, safetensors};
 use image::{Rgb, RgbImage};
 use pentimento::segmentation::{Architecture, SegmentationError, Segmenter};
@@ -147,7 +154,7 @@ fn a_matte_has_the_pictures_size_and_its_scale_is_obeyed() {
         .fold((255, 0), |(a, b), p| (p[0].min(a), p[0].max(b)));
     assert!(least < 20 && most > 235, "stretched to {least}..{most}");
     assert_ne!(plain.weights_hash(), stretched.weights_hash());
-    assert!(plain.describe().contains("u2netp") && plain.weights_hash().len() == 64);
+    assert!(plain.describe().contains("U²-Net-P") && plain.weights_hash().len() == 64);
     assert!(matches!(
         plain.segment(&RgbImage::new(0, 3)),
         Err(SegmentationError::Empty)
@@ -194,10 +201,13 @@ fn wrong_weights_are_refused_by_name() {
         w.insert("outconv.bias".into(), bad);
     };
     assert!(refusal(&infinite, config).contains("not finite"));
-    let message = refusal(&|_| (), Some(r#"{"architecture":"isnet"}"#));
-    assert!(message.contains("“isnet”"), "{message}");
+    let message = refusal(&|_| (), Some(r#"{"architecture":"modnet"}"#));
+    assert!(message.contains("“modnet”"), "{message}");
     let message = refusal(&|_| (), Some(r#"{"architecture":"u2net"}"#));
-    assert!(message.contains("u2net") && message.contains("and "), "{message}");
+    assert!(
+        message.contains("U²-Net") && message.contains("and "),
+        "{message}"
+    );
     let message = refusal(&|w| w.retain(|n, _| n.starts_with("side")), None);
     assert!(message.contains("holds no segmenter"), "{message}");
 }

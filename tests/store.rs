@@ -9,6 +9,8 @@
 mod import;
 #[path = "store/run.rs"]
 mod run;
+#[path = "store/segmenters.rs"]
+mod segmenters;
 
 use pentimento::{
     gallery::is_image_name,

@@ -45,6 +45,9 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             // Whoever opens one wants to draw with it.
             state.variant = Some(variant);
         }
+        Event::Segmenter(words) => state.segmenter = words,
+        // Shown once the Stage can be clicked.
+        Event::ClickSegmenter(_) | Event::Refined(_) => {}
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Surveyed(survey) => state.import = Some(Box::new(ImportDialog::new(survey))),
@@ -125,6 +128,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.seeds = seed_text(&outline.seeds);
     state.variants = outline.variants.clone();
     state.variant = None;
+    state.segmenter.clear();
     if let Some(root) = outline.root.clone() {
         state.remember(root);
     }

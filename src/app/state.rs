@@ -75,6 +75,8 @@ pub struct State {
     pub autoplay: Option<Autoplay>,
     /// Folders opened lately, newest first.
     pub recent: Vec<PathBuf>,
+    /// The study's segmenter: network, size, scaling; empty while there is none.
+    pub segmenter: String,
     /// Words about the arithmetic device, for the bar.
     pub device: String,
 }

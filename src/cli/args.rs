@@ -67,6 +67,38 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     parse_seeds(text).map(Seeds)
 }
 
+/// Parsed points: x, y, and whether the object is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Points(pub Vec<(f32, f32, bool)>);
+
+/// A parsed box: left, top, right, bottom.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rect(pub [f32; 4]);
+
+fn numbers(text: &str) -> Option<Vec<f32>> {
+    let numbers = text.split(',').map(|n| n.trim().parse::<f32>().ok());
+    numbers.map(|n| n.filter(|n| n.is_finite())).collect()
+}
+
+fn points(text: &str) -> Result<Points, String> {
+    let point = |part: &str| match numbers(part).as_deref() {
+        Some(&[x, y]) => Ok((x, y, true)),
+        Some(&[x, y, kind]) if kind == 0.0 || kind == 1.0 => Ok((x, y, kind == 1.0)),
+        _ => Err(format!("“{part}” is no point; a point is x,y,1 or x,y,0")),
+    };
+    let parts = text.split(';').filter(|p| !p.trim().is_empty());
+    parts.map(point).collect::<Result<_, _>>().map(Points)
+}
+
+fn rect(text: &str) -> Result<Rect, String> {
+    match numbers(text).as_deref() {
+        Some(&[left, top, right, bottom]) if left < right && top < bottom => {
+            Ok(Rect([left, top, right, bottom]))
+        }
+        _ => Err("a box is left,top,right,bottom".to_owned()),
+    }
+}
+
 /// `pentimento generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
@@ -125,9 +157,19 @@ pub struct SegmentArgs {
     /// Folder of pictures
     #[arg(long)]
     pub images: PathBuf,
-    /// Segmenter folder or weights file; the demo study's when not given
+    /// Segmenter folder or weights file (U²-Net, IS-Net, BiRefNet; with --points or --rect SAM or MobileSAM); the demo
+    /// study's when not given
     #[arg(long)]
     pub segmenter: Option<PathBuf>,
+    /// Arithmetic of the mattes, where the segmenter does not say: corrected, torchmetrics or reference
+    #[arg(long, default_value_t = Arithmetic::Corrected)]
+    pub arithmetic: Arithmetic,
+    /// Only the object at these pixels: x,y,1 on it, x,y,0 beside it, separated by semicolons; same for all pictures
+    #[arg(long, value_parser = points)]
+    pub points: Option<Points>,
+    /// Only the object inside this box: left,top,right,bottom in pixels
+    #[arg(long, value_parser = rect)]
+    pub rect: Option<Rect>,
     /// Folder for the mattes (8-bit PNG, 255 = foreground)
     #[arg(long)]
     pub out: PathBuf,
@@ -277,5 +319,10 @@ mod tests {
         let cli = Cli::try_parse_from(["pentimento", "--device", "cuda:1"]).unwrap();
         assert_eq!(cli.common.device, DeviceChoice::Cuda(1));
         assert!(Cli::try_parse_from(["pentimento", "--device", "tpu"]).is_err());
+        assert_eq!(
+            points("1,2,1; 3,4.5,0;"),
+            Ok(Points(vec![(1.0, 2.0, true), (3.0, 4.5, false)]))
+        );
+        assert!(points("1,2,3").is_err() && points("1").is_err() && rect("5,0,1,9").is_err());
     }
 }

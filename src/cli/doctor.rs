@@ -173,7 +173,11 @@ fn segmenter() -> Finding {
             path.display().to_string(),
             "Trained on the demo's drawn scenes. For photographs open U²-Net weights (.pth or .safetensors).",
         ),
-        None => finding("segmenter", "none", "Open U²-Net weights (.pth or .safetensors)."),
+        None => finding(
+            "segmenter",
+            "none",
+            "Open weights of U²-Net, IS-Net or BiRefNet (.safetensors, .pth or .onnx).",
+        ),
     }
 }
 

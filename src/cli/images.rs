@@ -3,7 +3,7 @@
 use crate::{
     gallery,
     segmentation::Segmenter,
-    study::{GalleryImage, Problem},
+    study::{Arithmetic, GalleryImage, Problem},
 };
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ fn told(scanned: gallery::ScannedGallery) -> Result<Vec<GalleryImage>, Problem> 
 }
 
 /// The segmenter named on the command line, or the one the demo study brings.
-pub fn segmenter(named: Option<&Path>) -> Result<Segmenter, Problem> {
+pub fn segmenter(named: Option<&Path>, arithmetic: Arithmetic) -> Result<Segmenter, Problem> {
     let path: PathBuf = match named {
         Some(path) => path.to_owned(),
         None => crate::engine::default_segmenter().ok_or_else(|| {
@@ -35,10 +35,10 @@ pub fn segmenter(named: Option<&Path>) -> Result<Segmenter, Problem> {
             )
         })?,
     };
-    Segmenter::open(&path).map_err(|error| {
+    Segmenter::open_for(&path, arithmetic).map_err(|error| {
         Problem::new(
             "The segmenter cannot be read",
-            "Name a U²-Net folder or weights file.",
+            "Name weights of U²-Net, IS-Net or BiRefNet, or a folder with them.",
         )
         .at(path)
         .detail(error.to_string())

@@ -24,7 +24,7 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     let gallery = images::list_gallery(&args.gallery, args.masks_gallery.as_deref())?;
     let lacks_matte = |list: &[GalleryImage]| list.iter().any(|g| g.matte.is_none());
     let segmenter = if lacks_matte(&generated) || lacks_matte(&gallery) {
-        Some(images::segmenter(args.segmenter.as_deref())?)
+        Some(images::segmenter(args.segmenter.as_deref(), args.arithmetic)?)
     } else {
         None
     };

@@ -209,7 +209,7 @@ impl Session {
                     }
                 }
                 Ok(Some(Found {
-                    matte: run.write_matte(key, &matte)?,
+                    matte: run.write_matte_of(key, &matte, &segmenter.provenance())?,
                     confidence,
                     matches,
                 }))

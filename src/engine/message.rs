@@ -1,9 +1,13 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use crate::memorization::null::Null;
-use crate::store::ImportNames;
-use crate::study::{
-    Cluster, Generation, GenerationKey, Labels, Problem, Prompt, Sampling, Skipped, StudyOutline, Variant,
+use crate::{
+    memorization::null::Null,
+    segmentation::Clicks,
+    store::ImportNames,
+    study::{
+        Cluster, Generation, GenerationKey, Labels, Match, Problem, Prompt, Sampling, Skipped, StudyOutline,
+        Variant,
+    },
 };
 use image::{GrayImage, RgbImage};
 use std::{
@@ -52,6 +56,32 @@ pub enum Job {
     Import(ImportJob),
     /// Measure the null of the open gallery: what its own unrelated pictures score. Kept in the cache and resumed.
     Calibrate,
+    /// Find the region of a picture that a person points at; see [`Event::Refined`].
+    Refine(RefineJob),
+}
+
+/// A region to find in a generated picture.
+#[derive(Clone, Debug)]
+pub struct RefineJob {
+    /// The picture.
+    pub generation: GenerationKey,
+    /// Where the region is, and is not.
+    pub clicks: Clicks,
+}
+
+/// The region that a person pointed at. Nothing of it is stored.
+#[derive(Clone, Debug)]
+pub struct Refined {
+    /// The picture.
+    pub generation: GenerationKey,
+    /// What was pointed at.
+    pub clicks: Clicks,
+    /// The region, of the picture's size (255 = inside).
+    pub matte: Arc<GrayImage>,
+    /// Overlap with the true region that the network expects, in `[0, 1]`.
+    pub confidence: f32,
+    /// The best training images with this region as the foreground, best average first; empty without a gallery.
+    pub matches: Vec<Match>,
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.
@@ -113,7 +143,9 @@ pub struct Survey {
 pub enum JobKind {
     /// Reading a study.
     Open,
-    /// Segmenting gallery images and building their pyramids.
+    /// Segmenting gallery images.
+    Segment,
+    /// Building the gallery's pyramids.
     PrepareGallery,
     /// Finding the groups in the gallery.
     Cluster,
@@ -123,6 +155,8 @@ pub enum JobKind {
     Calibrate,
     /// Segmenting and comparing imported pictures.
     Import,
+    /// Finding a region that was pointed at.
+    Refine,
 }
 
 impl JobKind {
@@ -130,6 +164,8 @@ impl JobKind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Open => "Opening",
+            Self::Segment => "Segmenting the gallery",
+            Self::Refine => "Finding the region",
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
             Self::Generate => "Generating",
@@ -210,6 +246,12 @@ pub enum Event {
     Labels(Arc<Labels>),
     /// All files left out so far of what is open, with reasons.
     Skipped(Arc<Vec<Skipped>>),
+    /// The study's segmenter is ready: its network, size and scaling, for people.
+    Segmenter(String),
+    /// Weights of this network were opened, to answer clicks.
+    ClickSegmenter(&'static str),
+    /// Answer to a [`RefineJob`].
+    Refined(Arc<Refined>),
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.

@@ -1,7 +1,7 @@
 //! The background worker: `Job` in, `Event` out. Owns the models and the caches; needs no window.
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
-//! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
+//! `mattes`, `prepare`, `generate` and `refine` are the jobs, over the state in `session`; `views` answers looks.
 
 mod calibrate;
 mod device;
@@ -11,6 +11,7 @@ mod generate;
 mod handle;
 mod import;
 mod labels;
+mod mattes;
 mod message;
 mod model_hash;
 mod open;
@@ -18,6 +19,7 @@ mod picture;
 mod places;
 mod pool;
 mod prepare;
+mod refine;
 mod runs;
 mod session;
 mod shelf;
@@ -31,10 +33,10 @@ pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
     CancelToken, Event, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairRequest, PairView,
-    Progress, StepPreview, Survey,
+    Progress, RefineJob, Refined, StepPreview, Survey,
 };
 pub use model_hash::model_hash;
-pub use picture::read_with_matte;
+pub use picture::{matte_of, read_with_matte};
 pub use places::{default_segmenter, demo_study, user_data};
 pub use pool::compute_pool;
 pub use session::made_for_another;

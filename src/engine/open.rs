@@ -21,8 +21,11 @@ impl Session {
     /// Opens a path of any kind; see [`super::Job::Open`].
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
-        let (outline, choice) = match store::recognise(path)? {
+        let recognised = store::recognise(path)?;
+        let whole = matches!(recognised, Recognised::Study(_));
+        let (outline, choice) = match recognised {
             Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
+            Recognised::ClickSegmenter(file) => return self.add_clicker(&file),
             Recognised::Labels(file) => return self.open_labels(&file),
             Recognised::Scores(file) => return self.open_table(id, cancel, &file),
             Recognised::Generated(folder) => return self.survey(&folder),
@@ -30,9 +33,8 @@ impl Session {
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
         };
-        self.get_ready(id, cancel, outline, &choice, path, notices)
+        self.get_ready(id, cancel, outline, (&choice, whole), path, notices)
     }
-
     /// Opens a folder of images as the gallery. Of an open score table it shows the training images.
     pub fn open_gallery(
         &mut self,
@@ -52,7 +54,8 @@ impl Session {
         }
         let path = folder.clone();
         let outline = self.with_part(Recognised::Gallery(folder), &mut notices)?;
-        self.get_ready(id, cancel, outline, &SamplingChoice::default(), &path, notices)
+        let choice = SamplingChoice::default();
+        self.get_ready(id, cancel, outline, (&choice, false), &path, notices)
     }
 
     /// Forgets everything of the study that was open.
@@ -63,6 +66,7 @@ impl Session {
         self.pipeline = None;
         self.edited = None;
         self.segmenter = None;
+        self.clicker = None;
         self.gallery = None;
         self.hashes = super::session::Hashes::default();
         self.table = None;
@@ -75,7 +79,7 @@ impl Session {
         id: JobId,
         cancel: &CancelToken,
         mut outline: StudyOutline,
-        choice: &SamplingChoice,
+        choice: (&SamplingChoice, bool),
         path: &Path,
         mut notices: Vec<Problem>,
     ) -> Result<Outcome, Problem> {
@@ -114,11 +118,31 @@ impl Session {
         Ok(Outcome::Done)
     }
 
+    /// Takes weights of SAM or MobileSAM into the open study.
+    fn add_clicker(&mut self, file: &Path) -> Result<Outcome, Problem> {
+        let mut outline = StudyOutline::clone(&self.outline);
+        outline.click_segmenter = Some(file.to_owned());
+        let before = std::mem::replace(&mut self.outline, Arc::new(outline));
+        match self.take_clicker() {
+            Ok(clicker) => {
+                self.teller.tell(Event::ClickSegmenter(clicker.describe()));
+                self.clicker = Some(clicker);
+                Ok(Outcome::Done)
+            }
+            Err(problem) => {
+                self.outline = before;
+                Err(problem)
+            }
+        }
+    }
+
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
-    /// then it starts a new, loose study, which further parts join.
+    /// then it starts a new, loose study, which further parts join. Only a segmenter joins any study: its results
+    /// go into a run of their own.
     fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
         // Names of a score table's training images are no gallery.
-        let mut outline = if self.outline.root.is_some() || self.table.is_some() {
+        let joins = matches!(part, Recognised::Segmenter(_)) && self.table.is_none();
+        let mut outline = if (self.outline.root.is_some() || self.table.is_some()) && !joins {
             StudyOutline {
                 name: "Untitled study".into(),
                 seeds: vec![0, 1, 2, 3],
@@ -136,7 +160,8 @@ impl Session {
             | Recognised::Variant(_)
             | Recognised::Labels(_)
             | Recognised::Scores(_)
-            | Recognised::Generated(_) => {}
+            | Recognised::Generated(_)
+            | Recognised::ClickSegmenter(_) => {}
             Recognised::Checkpoint(path) => {
                 // A single file is named without its ending.
                 let name = if path.is_file() {
@@ -175,7 +200,7 @@ impl Session {
     fn check_model(
         &self,
         outline: &mut StudyOutline,
-        choice: &SamplingChoice,
+        (choice, whole): (&SamplingChoice, bool),
         asked: &Path,
         notices: &mut Vec<Problem>,
     ) -> Result<Option<Checkpoint>, Problem> {
@@ -189,8 +214,8 @@ impl Session {
                     notices.push(problem);
                 }
                 let suggested = checkpoint.default_sampling();
-                // A loose study keeps what was set while its checkpoint stays.
-                if outline.root.is_some() || self.outline.model.as_ref() != Some(&root) {
+                // With another part, what was set stays while the checkpoint stays.
+                if whole || self.outline.model.as_ref() != Some(&root) {
                     outline.sampling = choice.over(&suggested);
                     if choice.scheduler.is_none() && checkpoint.schedule.own().is_none() {
                         notices.push(foreign_scheduler(&root, &checkpoint, &suggested));
@@ -212,12 +237,15 @@ impl Session {
         let Some(path) = self.outline.segmenter.clone() else {
             return;
         };
-        match Segmenter::open(&path) {
-            Ok(segmenter) => self.segmenter = Some(segmenter),
+        match Segmenter::open_for(&path, self.outline.arithmetic) {
+            Ok(segmenter) => {
+                self.teller.tell(Event::Segmenter(segmenter.describe()));
+                self.segmenter = Some(segmenter);
+            }
             Err(error) => self.notice(
                 Problem::new(
                     "The segmenter cannot be used",
-                    "Pictures are drawn but not judged. Open a U²-Net folder or weights file.",
+                    "Pictures are drawn but not judged. Open weights of U²-Net, IS-Net or BiRefNet.",
                 )
                 .at(path)
                 .detail(error.to_string()),

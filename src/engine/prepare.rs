@@ -52,7 +52,7 @@ impl Session {
         if lacks_matte && self.segmenter.is_none() {
             self.notice(Problem::new(
                 "The gallery has no mattes and the study no segmenter",
-                "Pictures are drawn but not compared. Open a U²-Net folder or weights file.",
+                "Pictures are drawn but not compared. Open weights of U²-Net, IS-Net or BiRefNet.",
             ));
             return Ok(Outcome::Done);
         }
@@ -101,6 +101,9 @@ impl Session {
         file: &Path,
         key: &str,
     ) -> Result<Option<(Index, Rows)>, Problem> {
+        if self.segment_gallery(id, cancel) == Outcome::Stopped {
+            return Ok(None);
+        }
         let entries = &self.outline.gallery;
         let mut builder = IndexBuilder::create(file, key, self.outline.arithmetic, entries.len())
             .map_err(|e| cache_problem(file, &e))?;

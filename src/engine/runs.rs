@@ -4,6 +4,7 @@
 use super::{Event, import::import_folders, places::user_data, session::Session, views::THUMBNAIL_SIDE};
 use crate::{
     gallery::{decode_rgb, thumbnail},
+    segmentation::Segmenter,
     store::{Record, RecordMatch, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
@@ -114,6 +115,7 @@ impl Session {
             program: RunParameters::this_program(),
             model: present(&self.hashes.model),
             segmenter: present(&self.hashes.segmenter),
+            network: self.segmenter.as_ref().map(Segmenter::describe),
             gallery: present(&self.hashes.gallery),
             variant: variant.map(Variant::id),
             import: None,

@@ -1,6 +1,6 @@
 //! What the engine holds of the open study: models, prepared gallery, run.
 
-use super::{CancelToken, EngineOptions, Event, shelf::Shelf, teller::Teller};
+use super::{CancelToken, EngineOptions, Event, refine::Clicker, shelf::Shelf, teller::Teller};
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
@@ -34,6 +34,8 @@ pub(super) struct Session {
     /// The pipeline of the variant drawn with last.
     pub edited: Option<(Arc<Variant>, Arc<Pipeline>)>,
     pub segmenter: Option<Segmenter>,
+    /// What answers clicks, once it was needed.
+    pub clicker: Option<Clicker>,
     pub gallery: Option<PreparedGallery>,
     pub hashes: Hashes,
     /// The score table that is open, in place of pictures of a run.
@@ -64,6 +66,7 @@ impl Session {
             pipeline: None,
             edited: None,
             segmenter: None,
+            clicker: None,
             gallery: None,
             hashes: Hashes::default(),
             table: None,
@@ -76,6 +79,7 @@ impl Session {
     pub fn forget_models(&mut self) {
         self.pipeline = None;
         self.edited = None;
+        self.clicker = None;
     }
 
     pub fn notice(&self, problem: Problem) {

@@ -71,6 +71,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                     Job::Survey(folder) => session.survey(&folder),
                     Job::Import(job) => session.import(id, &cancel, &job),
                     Job::Calibrate => session.calibrate(id, &cancel),
+                    Job::Refine(job) => session.refine(id, &cancel, &job),
                 }))
                 .unwrap_or_else(|panic| {
                     session.forget_models();

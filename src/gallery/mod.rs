@@ -4,11 +4,13 @@
 mod cache;
 mod captions;
 mod decode;
+mod mattes;
 mod natural;
 mod scan;
 mod tree;
 
 pub use cache::{cache_dir, content_hash, fingerprint, folder_hash};
 pub use decode::{DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_matte, decode_rgb, thumbnail};
+pub use mattes::{MatteCache, PictureKey, write_matte};
 pub use scan::{ScannedGallery, is_image_name, scan, scan_flat};
 pub use tree::{MAX_DEPTH, MAX_FOLDERS};

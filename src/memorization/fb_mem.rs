@@ -56,7 +56,11 @@ impl Judge<'_> {
         image: &RgbImage,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Judgement, JudgeError> {
-        let Matte { alpha, confidence } = self.segmenter.segment(image)?;
+        let Matte { alpha, confidence } = match self.segmenter.segment_unless(image, cancelled) {
+            Ok(matte) => matte,
+            Err(SegmentationError::Stopped) => return Err(JudgeError::Stopped),
+            Err(error) => return Err(error.into()),
+        };
         let matches = self.compare(image, &alpha, cancelled)?;
         Ok(Judgement {
             matte: alpha,

@@ -1,8 +1,8 @@
 //! 2-D convolution on the CPU: columns are gathered by copying rows and multiplied by `gemm`, tile by
 //! tile. candle's own gathers them with cache-hostile strides and is two to six times slower.
 
+use super::matrix::{View, multiply};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
 /// Floats of a gathered tile, about half a megabyte: it should stay in the second-level cache.
@@ -146,34 +146,8 @@ impl Plan {
         for &b in bias {
             out.resize(out.len() + n, b);
         }
-        assert!(columns.len() == taps * n && weight.len() == self.output * taps);
-        assert!(out.len() == self.output * n);
-        // SAFETY: three dense row-major matrices, out[output, n] += weight[output, taps] ·
-        // columns[taps, n], whose lengths are asserted above; `out` is this call's own.
-        #[allow(unsafe_code)]
-        unsafe {
-            gemm(
-                self.output,
-                n,
-                taps,
-                out.as_mut_ptr(),
-                1,
-                n as isize,
-                true,
-                weight.as_ptr(),
-                1,
-                taps as isize,
-                columns.as_ptr(),
-                1,
-                n as isize,
-                1.0,
-                1.0,
-                false,
-                false,
-                false,
-                Parallelism::None,
-            );
-        }
+        let (weight, columns) = (View::rows(weight, taps), View::rows(&columns, n));
+        multiply((self.output, n, taps), &mut out, n, weight, columns, true);
         if self.op.relu {
             out.iter_mut().for_each(|v| *v = v.max(0.0));
         }

@@ -15,8 +15,8 @@ pub enum SegmentationError {
     },
     /// The folder holds no weights.
     #[error(
-        "{} holds no segmenter: a model.safetensors or model.pth is needed, and a config.json unless \
-         the weights are U²-Net's or U²-Net-P's own", .0.display()
+        "{} holds no segmenter: weights of U²-Net, U²-Net-P, IS-Net or BiRefNet are needed \
+         (.safetensors, .pth or .onnx)", .0.display()
     )]
     NoWeights(PathBuf),
     /// The weights file is far larger than any known segmenter.
@@ -55,6 +55,9 @@ pub enum SegmentationError {
         /// One line per tensor, the first few.
         problems: Vec<String>,
     },
+    /// Stopped as asked.
+    #[error("stopped")]
+    Stopped,
     /// The picture has no pixels.
     #[error("a picture without pixels cannot be segmented")]
     Empty,

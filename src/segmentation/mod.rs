@@ -1,18 +1,32 @@
 //! From a picture to a soft matte: where its foreground is.
 //!
-//! [`Segmenter`] runs U²-Net or U²-Net-P (Qin et al. 2020) with the authors' weights or any others of
-//! the same names; [`Matte::open`] takes ready-made mattes from files.
+//! [`Segmenter`] runs U²-Net, U²-Net-P, IS-Net or BiRefNet with the authors' weights or any others of the same
+//! names; [`ClickSegmenter`] runs SAM and MobileSAM on what a person points at; [`Matte::open`] takes ready-made mattes from files.
 
+mod birefnet;
+mod click;
 mod config;
 mod conv;
+mod deform;
 mod error;
+mod hash;
+mod linear;
+mod matrix;
 mod matte;
+mod network;
 mod pooling;
 mod segmenter;
+mod stop;
+mod swin;
 mod u2net;
 mod weights;
 
-pub use config::{Architecture, Scale, SegmenterConfig};
+#[cfg(test)]
+#[path = "../../tests/common/pseudo_weights.rs"]
+mod test_weights;
+
+pub use click::{Click, ClickSegmenter, Clicks, Embedded};
+pub use config::{Architecture, PatchOrder, Scale, SegmenterConfig};
 pub use error::SegmentationError;
 pub use matte::Matte;
 pub use segmenter::Segmenter;

@@ -19,14 +19,34 @@ pub(super) fn pool(x: &Tensor) -> Result<Tensor> {
 
 /// Bilinear resize to the height and width of `like`, pixel centres kept (`align_corners = false`).
 pub(super) fn stretch_like(x: &Tensor, like: &Tensor) -> Result<Tensor> {
-    let ((_, _, from_height, from_width), (_, _, height, width)) = (x.dims4()?, like.dims4()?);
+    let (_, _, height, width) = like.dims4()?;
+    stretch(x, height, width)
+}
+
+/// Bilinear resize, pixel centres kept (`align_corners = false`).
+pub(super) fn stretch(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+    resize(x, height, width, false)
+}
+
+/// Bilinear resize, the centres of the corner pixels kept (`align_corners = true`).
+pub(super) fn stretch_corners(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+    resize(x, height, width, true)
+}
+
+fn resize(x: &Tensor, height: usize, width: usize, corners: bool) -> Result<Tensor> {
+    let (_, _, from_height, from_width) = x.dims4()?;
     if (from_height, from_width) == (height, width) {
         return Ok(x.clone());
     }
     if x.device().is_cpu() {
-        return x.contiguous()?.apply_op1_no_bwd(&Stretch { height, width });
+        let op = Stretch {
+            height,
+            width,
+            corners,
+        };
+        return x.contiguous()?.apply_op1_no_bwd(&op);
     }
-    x.upsample_bilinear2d(height, width, false)
+    x.upsample_bilinear2d(height, width, corners)
 }
 
 struct Pool;
@@ -59,6 +79,7 @@ impl CustomOp1 for Pool {
 struct Stretch {
     height: usize,
     width: usize,
+    corners: bool,
 }
 
 impl CustomOp1 for Stretch {
@@ -70,7 +91,7 @@ impl CustomOp1 for Stretch {
         let (n, channels, height, width) = layout.shape().dims4()?;
         let x = floats(storage, layout)?;
         let across: Vec<_> = (0..self.width)
-            .map(|i| neighbours(i, self.width, width))
+            .map(|i| neighbours(i, self.width, width, self.corners))
             .collect();
         let mut out = vec![0f32; n * channels * self.height * self.width];
         out.par_chunks_mut((self.height * self.width).max(1))
@@ -78,7 +99,7 @@ impl CustomOp1 for Stretch {
             .for_each(|(out, plane)| {
                 let mut row = vec![0f32; width];
                 for (r, line) in out.chunks_exact_mut(self.width).enumerate() {
-                    let (upper, lower, t) = neighbours(r, self.height, height);
+                    let (upper, lower, t) = neighbours(r, self.height, height, self.corners);
                     let upper = &plane[upper * width..][..width];
                     let lower = &plane[lower * width..][..width];
                     for ((v, u), l) in row.iter_mut().zip(upper).zip(lower) {
@@ -97,8 +118,12 @@ impl CustomOp1 for Stretch {
 }
 
 /// The two of `from` samples between which sample `i` of `to` lies, and how far along.
-fn neighbours(i: usize, to: usize, from: usize) -> (usize, usize, f32) {
-    let at = ((i as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0);
+fn neighbours(i: usize, to: usize, from: usize, corners: bool) -> (usize, usize, f32) {
+    let at = match corners {
+        true if to == 1 => 0.0,
+        true => i as f32 * ((from - 1) as f32 / (to - 1) as f32),
+        false => ((i as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0),
+    };
     let first = (at as usize).min(from.saturating_sub(1));
     (first, (first + 1).min(from.saturating_sub(1)), at - first as f32)
 }
@@ -121,5 +146,8 @@ mod tests {
         let wide = stretch_like(&halved, &like).unwrap().flatten_all().unwrap();
         let first: Vec<f32> = wide.to_vec1::<f32>().unwrap()[..4].to_vec();
         assert_eq!(first, [5., 5.25, 5.75, 6.]);
+        let wide = stretch_corners(&halved, 2, 5).unwrap().flatten_all().unwrap();
+        let first: Vec<f32> = wide.to_vec1::<f32>().unwrap()[..5].to_vec();
+        assert_eq!(first, [5., 5.25, 5.5, 5.75, 6.]);
     }
 }

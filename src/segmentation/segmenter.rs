@@ -1,66 +1,71 @@
 //! A network with its settings: opened from a folder, asked for mattes.
 
-use super::{Architecture, Matte, Scale, SegmentationError, SegmenterConfig, u2net::U2Net, weights::Weights};
-use crate::similarity::{resize_lanczos_gray, resize_lanczos_rgb};
+use super::{
+    Architecture, Matte, Scale, SegmentationError, SegmenterConfig, hash::hash_file, network::Network,
+    stop::Stop, weights::Weights,
+};
+use crate::{
+    similarity::{resize_lanczos_gray, resize_lanczos_rgb},
+    study::Arithmetic,
+};
 use candle_core::{Device, Tensor};
 use image::{GrayImage, RgbImage};
-use sha2::{Digest, Sha256};
 use std::{
-    fs::File,
-    io::Read,
+    fs,
     path::{Path, PathBuf},
 };
 
-/// Weights files looked for in a folder, in this order.
-const NAMES: [&str; 6] = [
-    "model.safetensors",
-    "model.pth",
-    "u2netp.safetensors",
-    "u2netp.pth",
-    "u2net.safetensors",
-    "u2net.pth",
-];
+/// Endings of weights files.
+const ENDINGS: [&str; 3] = ["safetensors", "pth", "onnx"];
 /// A settings file is a few lines.
 const MOST_CONFIG_BYTES: u64 = 1 << 20;
+/// Below this the network sees no foreground.
+const SURE: f32 = 0.5;
 
 /// Finds the foreground of pictures. `Send` and `Sync`; works in the caller's rayon pool.
 pub struct Segmenter {
-    network: U2Net,
+    network: Network,
     config: SegmenterConfig,
     hash: String,
 }
 
 impl Segmenter {
-    /// Opens a folder with `model.safetensors` or `model.pth` and `config.json`, or a weights file.
-    /// Without a `config.json` the weights must be U²-Net's or U²-Net-P's, told apart by their shapes,
-    /// and the authors' settings apply.
+    /// [`Self::open_for`] the corrected arithmetic.
     ///
     /// # Errors
-    /// When there are no weights, the file is unreadable, the architecture is unknown, a setting is out
-    /// of range, or tensors are missing, misshapen or not finite (named).
+    /// As there.
     pub fn open(path: &Path) -> Result<Self, SegmentationError> {
+        Self::open_for(path, Arithmetic::Corrected)
+    }
+
+    /// Opens a weights file, or a folder with one: the authors' `.safetensors` or `.pth`, or an `.onnx` file as rembg
+    /// uses them. The network is recognised by the names and shapes of its tensors; the authors' size, mean and
+    /// deviation apply, and the scaling of `arithmetic`, unless a `config.json` beside the weights (in a folder, or
+    /// beside a file named `model`) says otherwise.
+    ///
+    /// # Errors
+    /// When there are no weights, the file is unreadable, the network is unknown, a setting is out
+    /// of range, or tensors are missing, misshapen or not finite (named).
+    pub fn open_for(path: &Path, arithmetic: Arithmetic) -> Result<Self, SegmentationError> {
         let (file, settings) = if path.is_dir() {
-            let file = NAMES
-                .iter()
-                .map(|name| path.join(name))
-                .find(|p| p.is_file())
-                .ok_or_else(|| SegmentationError::NoWeights(path.to_owned()))?;
-            (file, Some(path.join("config.json")))
+            (weights_in(path)?, Some(path.join("config.json")))
         } else {
             // A settings file beside a weights file is its own only under the folder's names.
             let own = path.file_stem().is_some_and(|s| s == "model");
             (path.to_owned(), own.then(|| path.with_file_name("config.json")))
         };
         let mut weights = Weights::read(&file)?;
+        let found = Network::recognise(&weights);
         let config = match settings.filter(|p| p.is_file()) {
-            Some(settings) => read_config(&settings)?,
-            None => SegmenterConfig::authors(
-                recognise(&weights).ok_or_else(|| SegmentationError::NoWeights(path.to_owned()))?,
-            ),
+            Some(settings) => read_config(&settings, arithmetic)?,
+            None => {
+                let found = found.ok_or_else(|| SegmentationError::NoWeights(path.to_owned()))?;
+                SegmenterConfig::authors(found, arithmetic)
+            }
         };
-        let network = U2Net::load(&mut weights, config.architecture)?;
-        weights.finish(config.architecture.name())?;
-        let hash = hash(&file, &config)?;
+        let network = Network::load(&mut weights, &config)?;
+        weights.finish(config.architecture.title())?;
+        let hash = hash_file(&file, &format!("{config:?}"))?;
         Ok(Self {
             network,
             config,
@@ -74,11 +79,28 @@ impl Segmenter {
     /// # Errors
     /// When the picture has no pixels or the network fails.
     pub fn segment(&self, image: &RgbImage) -> Result<Matte, SegmentationError> {
-        let map = self.probabilities(image)?;
+        self.segment_unless(image, &|| false)
+    }
+
+    /// As [`Self::segment`], but gives up with [`SegmentationError::Stopped`] soon after `stop` says so; it is asked
+    /// between the layers of the network.
+    ///
+    /// # Errors
+    /// As [`Self::segment`].
+    pub fn segment_unless(
+        &self,
+        image: &RgbImage,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Matte, SegmentationError> {
+        let map = self.run(image, Stop(stop)).map_err(|error| match error {
+            SegmentationError::Run(_) if stop() => SegmentationError::Stopped,
+            error => error,
+        })?;
         let (least, most) = map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), &v| {
             (a.min(v), b.max(v))
         });
         let bytes = match self.config.scale {
+            Scale::Byte if most < SURE => vec![0; map.len()],
             Scale::Byte => map.iter().map(|p| (p * 255.0).round() as u8).collect(),
             // A constant map has nothing to stretch: no foreground.
             Scale::ImageMax if most <= least => vec![0; map.len()],
@@ -101,6 +123,10 @@ impl Segmenter {
     /// # Errors
     /// As [`Self::segment`].
     pub fn probabilities(&self, image: &RgbImage) -> Result<Vec<f32>, SegmentationError> {
+        self.run(image, Stop(&|| false))
+    }
+
+    fn run(&self, image: &RgbImage, stop: Stop<'_>) -> Result<Vec<f32>, SegmentationError> {
         if image.width() == 0 || image.height() == 0 {
             return Err(SegmentationError::Empty);
         }
@@ -127,7 +153,7 @@ impl Segmenter {
         }
         let size = size as usize;
         let input = Tensor::from_vec(input, (1, 3, size, size), &Device::Cpu)?;
-        Ok(self.network.forward(&input)?.flatten_all()?.to_vec1()?)
+        Ok(self.network.forward(&input, stop)?.flatten_all()?.to_vec1()?)
     }
 
     /// The settings it runs with.
@@ -135,7 +161,7 @@ impl Segmenter {
         &self.config
     }
 
-    /// A line for people: `u2netp, 128², sigmoid as is`.
+    /// A line for people: `U²-Net-P, 128×128, probabilities as they are`.
     pub fn describe(&self) -> String {
         let SegmenterConfig {
             architecture,
@@ -147,7 +173,31 @@ impl Segmenter {
             Scale::Byte => "probabilities as they are",
             Scale::ImageMax => "stretched as rembg does",
         };
-        format!("{}, {size}×{size}, {scale}", architecture.name())
+        format!("{}, {size}×{size}, {scale}", architecture.title())
+    }
+
+    /// How its mattes are made, for the files that hold them: keyword and value.
+    pub fn provenance(&self) -> Vec<(&'static str, String)> {
+        let SegmenterConfig {
+            architecture,
+            size,
+            mean,
+            std,
+            scale,
+            patches,
+        } = &self.config;
+        let mut text = vec![
+            ("network", architecture.name().to_owned()),
+            ("segmenter hash", self.hash.clone()),
+            ("size", size.to_string()),
+            ("scale", scale.name().to_owned()),
+            ("mean", format!("{mean:?}")),
+            ("std", format!("{std:?}")),
+        ];
+        if *architecture == Architecture::BiRefNet {
+            text.push(("patches", patches.name().to_owned()));
+        }
+        text
     }
 
     /// SHA-256 over the weights file and the settings, in hexadecimal: names everything a matte depends
@@ -157,12 +207,36 @@ impl Segmenter {
     }
 }
 
-fn read_config(path: &Path) -> Result<SegmenterConfig, SegmentationError> {
+/// The weights file of a folder: one named `model`, else the first by name.
+fn weights_in(folder: &Path) -> Result<PathBuf, SegmentationError> {
+    for ending in ENDINGS {
+        let file = folder.join("model").with_extension(ending);
+        if file.is_file() {
+            return Ok(file);
+        }
+    }
+    let entries = fs::read_dir(folder).map_err(|source| SegmentationError::Io {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let is_weights = |path: &PathBuf| {
+        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+        ENDINGS.iter().any(|e| ending == *e) && path.is_file()
+    };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_weights)
+        .min()
+        .ok_or_else(|| SegmentationError::NoWeights(folder.to_owned()))
+}
+
+fn read_config(path: &Path, arithmetic: Arithmetic) -> Result<SegmenterConfig, SegmentationError> {
     let io = |source| SegmentationError::Io {
         path: path.to_owned(),
         source,
     };
-    let bytes = std::fs::metadata(path).map_err(io)?.len();
+    let bytes = fs::metadata(path).map_err(io)?.len();
     if bytes > MOST_CONFIG_BYTES {
         let most = MOST_CONFIG_BYTES;
         return Err(SegmentationError::TooLarge {
@@ -171,32 +245,5 @@ fn read_config(path: &Path) -> Result<SegmenterConfig, SegmentationError> {
             most,
         });
     }
-    SegmenterConfig::parse(&std::fs::read_to_string(path).map_err(io)?, path)
-}
-
-/// Tells the authors' two networks apart by the width of their first small U.
-fn recognise(weights: &Weights) -> Option<Architecture> {
-    match weights.shape("stage1.rebnconv1.conv_s1.weight")? {
-        [32, 64, 3, 3] => Some(Architecture::U2Net),
-        [16, 64, 3, 3] => Some(Architecture::U2NetP),
-        _ => None,
-    }
-}
-
-fn hash(file: &Path, config: &SegmenterConfig) -> Result<String, SegmentationError> {
-    let io = |source| SegmentationError::Io {
-        path: PathBuf::from(file),
-        source,
-    };
-    let mut file = File::open(file).map_err(io)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(io)? {
-            0 => break,
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-    hasher.update(format!("{config:?}"));
-    Ok(hex::encode(hasher.finalize()))
+    SegmenterConfig::parse(&fs::read_to_string(path).map_err(io)?, path, arithmetic)
 }

@@ -33,8 +33,10 @@ pub enum Recognised {
     Scores(PathBuf),
     /// Labels of pictures.
     Labels(PathBuf),
-    /// Segmenter folder.
+    /// Segmenter: a folder or a weights file.
     Segmenter(PathBuf),
+    /// Weights of SAM or MobileSAM.
+    ClickSegmenter(PathBuf),
     /// Folder of a run.
     Run(PathBuf),
     /// Variant file.
@@ -48,7 +50,7 @@ const IMAGE_ENDINGS: [&str; 10] = [
     "png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "tif", "tiff",
 ];
 const PROMPT_ENDINGS: [&str; 5] = ["csv", "tsv", "jsonl", "ndjson", "txt"];
-const WEIGHT_ENDINGS: [&str; 5] = ["safetensors", "ckpt", "pt", "pth", "bin"];
+const WEIGHT_ENDINGS: [&str; 6] = ["safetensors", "ckpt", "pt", "pth", "bin", "onnx"];
 /// Entries of a folder that are looked at before giving up.
 const MAX_ENTRIES: usize = 100_000;
 
@@ -102,6 +104,12 @@ fn folder(path: &Path) -> Result<Recognised, Problem> {
     }
     if images && generated {
         return Ok(Recognised::Generated(here));
+    }
+    if !images
+        && let [only] = weights.as_slice()
+        && let Some(network) = names_a_network(&path.join(only))
+    {
+        return Ok(network.at(here));
     }
     if images {
         return Ok(Recognised::Gallery(here));
@@ -158,6 +166,14 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
     if has_ending(&name, &["safetensors"]) && names_a_unet(path) {
         return Ok(Recognised::Checkpoint(path.to_owned()));
     }
+    if has_ending(&name, &WEIGHT_ENDINGS)
+        && let Some(network) = names_a_network(path)
+    {
+        // A settings file beside a file named so belongs to it: together they are the folder.
+        let settings = path.with_file_name("config.json");
+        let beside = path.file_stem().is_some_and(|s| s == "model") && says_architecture(&settings);
+        return Ok(network.at(if beside { parent } else { path.to_owned() }));
+    }
     if has_ending(&name, &WEIGHT_ENDINGS) {
         return Err(Problem::new(
             "This weights file is not a checkpoint that can be opened by itself",
@@ -165,6 +181,7 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
              Python: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER, safe_serialization=True)).",
         )
         .at(path)
+        .detail("a segmenter's weights are those of U²-Net, U²-Net-P, IS-Net, BiRefNet, SAM or MobileSAM")
         .detail("a single-file checkpoint is a .safetensors file with tensors named model.diffusion_model.…")
         .detail(
             "a checkpoint folder in diffusers layout has model_index.json, unet/, vae/, text_encoder/ and tokenizer/",
@@ -241,6 +258,36 @@ fn names_a_unet(path: &Path) -> bool {
     length <= LIMIT
         && file.take(length).read_to_end(&mut header).is_ok()
         && header.windows(NAME.len()).any(|window| window == NAME)
+}
+
+/// A network that finds regions.
+enum Network {
+    Segmenter,
+    Click,
+}
+
+impl Network {
+    fn at(self, path: PathBuf) -> Recognised {
+        match self {
+            Self::Segmenter => Recognised::Segmenter(path),
+            Self::Click => Recognised::ClickSegmenter(path),
+        }
+    }
+}
+
+/// The network whose tensors are named near the beginning of a weights file: in the header of a safetensors file, the
+/// first entry of a `.pth` archive, the nodes of an ONNX graph. Any ONNX file counts as a segmenter: some have lost
+/// all names, and nothing else here is ONNX.
+fn names_a_network(path: &Path) -> Option<Network> {
+    const LIMIT: u64 = 4 << 20;
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(LIMIT).read_to_end(&mut bytes).ok()?;
+    let names = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+    if names(b"mask_decoder.") {
+        return Some(Network::Click);
+    }
+    let onnx = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    (onnx || names(b"rebnconv") || names(b"decoder.decoder_block")).then_some(Network::Segmenter)
 }
 
 /// Whether a configuration file names an architecture, as those of segmenters do.

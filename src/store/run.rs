@@ -410,7 +410,20 @@ impl Run {
     /// # Errors
     /// As [`Run::write_image`].
     pub fn write_matte(&self, key: &GenerationKey, matte: &GrayImage) -> Result<WrittenPicture, Problem> {
-        self.write_png(MATTES, key, picture::encode(matte, matte.dimensions(), 1, &[]))
+        self.write_matte_of(key, matte, &[])
+    }
+
+    /// As [`Self::write_matte`], with text about how it was made: keyword and value.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_matte_of(
+        &self,
+        key: &GenerationKey,
+        matte: &GrayImage,
+        text: &[(&'static str, String)],
+    ) -> Result<WrittenPicture, Problem> {
+        self.write_png(MATTES, key, picture::encode(matte, matte.dimensions(), 1, text))
     }
 
     fn write_png(

@@ -27,6 +27,8 @@ pub struct RunParameters {
     pub model: Option<String>,
     /// Hash of the segmenter's files.
     pub segmenter: Option<String>,
+    /// The segmenter for people: network, size, scaling. Its hash decides.
+    pub network: Option<String>,
     /// Fingerprint of the gallery.
     pub gallery: Option<String>,
     /// The variant the pictures are drawn with; `None` for the checkpoint as it is.
@@ -53,6 +55,7 @@ struct File {
     arithmetic: Arithmetic,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     import: Option<String>,
+    network: Option<String>,
     #[serde(default)]
     hashes: Hashes,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,7 @@ impl RunParameters {
             program: self.program.clone(),
             arithmetic: self.arithmetic,
             import: self.import.clone(),
+            network: self.network.clone(),
             hashes: Hashes {
                 model: self.model.clone(),
                 segmenter: self.segmenter.clone(),
@@ -144,6 +148,7 @@ impl RunParameters {
             program: file.program,
             model: file.hashes.model,
             segmenter: file.hashes.segmenter,
+            network: file.network,
             gallery: file.hashes.gallery,
             variant: file.variant,
             import: file.import,

@@ -43,6 +43,8 @@ pub struct StudyFile {
     pub mattes: Option<PathBuf>,
     /// Segmenter folder.
     pub segmenter: Option<PathBuf>,
+    /// Weights of SAM or MobileSAM.
+    pub click_segmenter: Option<PathBuf>,
     /// Prompt list.
     pub prompts: Option<PathBuf>,
     /// How pictures are drawn, as far as the file says.
@@ -125,6 +127,7 @@ impl StudyFile {
             captions: part(&mut gallery, "captions", &root)?,
             mattes: part(&mut gallery, "mattes", &root)?,
             segmenter: part(&mut segmenter, "path", &root)?,
+            click_segmenter: part(&mut segmenter, "click", &root)?,
             prompts: part(&mut prompts, "path", &root)?,
             seeds: seeds(&mut sampling)?,
             sampling: read_sampling(&mut sampling)?,
@@ -142,7 +145,7 @@ impl StudyFile {
             ),
             (&model, "path"),
             (&gallery, "path, captions, mattes"),
-            (&segmenter, "path"),
+            (&segmenter, "path, click"),
             (&prompts, "path"),
             (
                 &sampling,
@@ -185,6 +188,7 @@ impl StudyFile {
             gallery,
             gallery_root: self.gallery.clone(),
             segmenter: self.segmenter.clone(),
+            click_segmenter: self.click_segmenter.clone(),
             prompts,
             sampling: self.sampling.over(&Sampling::default()),
             suggested: None,

@@ -102,8 +102,10 @@ pub struct StudyOutline {
     pub gallery: Vec<GalleryImage>,
     /// Folder the gallery was read from.
     pub gallery_root: Option<PathBuf>,
-    /// Segmenter folder.
+    /// Segmenter: a folder or a weights file.
     pub segmenter: Option<PathBuf>,
+    /// Weights of SAM or MobileSAM, for regions that a person points at.
+    pub click_segmenter: Option<PathBuf>,
     /// Prompts, by index.
     pub prompts: Vec<Prompt>,
     /// How pictures are drawn.

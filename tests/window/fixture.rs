@@ -83,6 +83,7 @@ pub fn outline() -> StudyOutline {
         model: Some("drawn/model".into()),
         gallery_root: Some("drawn/gallery".into()),
         segmenter: Some("drawn/segmenter".into()),
+        click_segmenter: None,
         gallery: (0..GALLERY)
             .map(|i| GalleryImage {
                 path: format!("drawn/gallery/scene_{i:04}.png").into(),

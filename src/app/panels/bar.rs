@@ -107,11 +107,15 @@ fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
             )
         };
         response.on_hover_text(format!(
-            "{}\n{} ({} images)\n{}\nscores: {}",
+            "{}\n{} ({} images)\n{}{}\nscores: {}",
             part("model", &outline.model),
             part("gallery", &outline.gallery_root),
             outline.gallery.len(),
             part("segmenter", &outline.segmenter),
+            match cx.state.segmenter.as_str() {
+                "" => String::new(),
+                words => format!(" ({words})"),
+            },
             outline.arithmetic,
         ));
     }
