@@ -3,6 +3,8 @@
 
 mod clusters;
 mod fb_mem;
+pub mod kmeans;
 
 pub use clusters::{ClusterLimits, cluster};
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};
+pub use kmeans::{KMeans, kmeans, nearest, silhouette};
