@@ -170,6 +170,7 @@ impl Session {
         let (index, rows) = (index.clone(), rows.clone());
         let (cancel, teller, file) = (self.grouping.clone(), self.teller.clone(), links_file.to_owned());
         let count = self.outline.gallery.len();
+        let outline = self.outline.clone();
         let work = move || {
             let limits = ClusterLimits::default();
             let links = match read_links(&file, limits) {
@@ -196,8 +197,10 @@ impl Session {
                     kept.links
                 }
             };
+            let paths: Vec<&Path> = outline.gallery.iter().map(|g| g.path.as_path()).collect();
+            let hashes = gallery::content_hashes(&paths);
             if !cancel.is_cancelled() {
-                teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits))));
+                teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits, &hashes))));
             }
         };
         if let Err(error) = thread::Builder::new().name("grouping".into()).spawn(work) {

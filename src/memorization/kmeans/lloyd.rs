@@ -104,6 +104,8 @@ fn mean_variance(points: &[f32], dim: usize) -> f64 {
             *squares += v * v;
         }
     }
-    let variances = sums.iter().map(|(sum, squares)| squares / n - (sum / n) * (sum / n));
+    let variances = sums
+        .iter()
+        .map(|(sum, squares)| squares / n - (sum / n) * (sum / n));
     variances.sum::<f64>() / dim as f64
 }

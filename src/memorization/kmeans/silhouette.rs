@@ -44,7 +44,11 @@ pub fn silhouette(points: &[f32], dim: usize, labels: &[u32]) -> Option<f64> {
             .map(|g| sums[g] / sizes[g] as f64)
             .fold(f64::INFINITY, f64::min);
         let larger = inside.max(next);
-        if larger > 0.0 { (next - inside) / larger } else { 0.0 }
+        if larger > 0.0 {
+            (next - inside) / larger
+        } else {
+            0.0
+        }
     };
     let values: Vec<f64> = (0..n).into_par_iter().map(of).collect();
     Some(values.iter().sum::<f64>() / n as f64)
