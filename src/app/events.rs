@@ -46,6 +46,8 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         }
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
+        Event::RegionClusters(clusters) => state.study.set_region_clusters(&clusters),
+        Event::Map(map) => state.study.set_map(map),
         Event::Step(step) => {
             let key = step.key;
             state.study.step(step);
@@ -100,6 +102,8 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.selection = super::state::Selection::default();
     state.pair = None;
     state.asked = None;
+    state.training = None;
+    state.map_asked = false;
     state.hovered = None;
     state.camera = Camera::default();
     state.search.clear();

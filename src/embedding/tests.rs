@@ -57,7 +57,11 @@ fn pictures() -> [RgbImage; 2] {
 #[track_caller]
 fn close(found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len());
-    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let worst = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
     assert!(worst < 2e-5, "{worst}");
 }
 
@@ -95,7 +99,10 @@ fn clip_equals_transformers_for_pictures_and_texts() {
     // Too long a text keeps its end token.
     let long: Vec<u32> = std::iter::once(298).chain([7; 40]).chain([299]).collect();
     let cut: Vec<u32> = std::iter::once(298).chain([7; 10]).chain([299]).collect();
-    close(&network.embed_tokens(&long).unwrap(), &network.embed_tokens(&cut).unwrap());
+    close(
+        &network.embed_tokens(&long).unwrap(),
+        &network.embed_tokens(&cut).unwrap(),
+    );
     assert!(network.embed_tokens(&[]).is_err() && network.embed_tokens(&[300]).is_err());
 }
 
@@ -135,13 +142,20 @@ fn what_does_not_fit_is_refused_by_name() {
     assert!(open("cut.safetensors").contains("cut.safetensors"));
     std::fs::write(temp.path().join("junk.pt"), b"PK nonsense").unwrap();
     assert!(open("junk.pt").contains("junk.pt"));
-    assert!(matches!(Embedder::open(Path::new("/nowhere/x.pt")), Err(EmbeddingError::Io { .. })));
+    assert!(matches!(
+        Embedder::open(Path::new("/nowhere/x.pt")),
+        Err(EmbeddingError::Io { .. })
+    ));
     // A tensor of another shape, another missing: both are named.
-    let mut tensors = candle_core::safetensors::load(folder().join("sscd.safetensors"), &candle_core::Device::Cpu).unwrap();
+    let mut tensors =
+        candle_core::safetensors::load(folder().join("sscd.safetensors"), &candle_core::Device::Cpu).unwrap();
     tensors.remove("layer3.0.bn2.bias");
     let narrow = tensors["fc.bias"].narrow(0, 0, 3).unwrap().contiguous().unwrap();
     tensors.insert("fc.bias".into(), narrow);
     candle_core::safetensors::save(&tensors, temp.path().join("bad.safetensors")).unwrap();
     let told = open("bad.safetensors");
-    assert!(told.contains("layer3.0.bn2.bias is missing") && told.contains("fc.bias is [3]"), "{told}");
+    assert!(
+        told.contains("layer3.0.bn2.bias is missing") && told.contains("fc.bias is [3]"),
+        "{told}"
+    );
 }

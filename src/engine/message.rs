@@ -1,6 +1,8 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
+use crate::study::{
+    Cluster, Generation, GenerationKey, Problem, Prompt, RegionClusters, Sampling, StudyOutline, Variant,
+};
 use image::{GrayImage, RgbImage};
 use std::{
     path::PathBuf,
@@ -40,6 +42,8 @@ pub enum Job {
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
+    /// Lay the open study's gallery out on a plane, see [`Event::Map`].
+    Map,
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.
@@ -69,6 +73,10 @@ pub enum JobKind {
     Cluster,
     /// Drawing, segmenting and comparing pictures.
     Generate,
+    /// Turning gallery images into vectors.
+    Embed,
+    /// Laying the gallery out.
+    Map,
 }
 
 impl JobKind {
@@ -79,6 +87,8 @@ impl JobKind {
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
             Self::Generate => "Generating",
+            Self::Embed => "Embedding the gallery",
+            Self::Map => "Laying out the gallery",
         }
     }
 }
@@ -135,6 +145,17 @@ pub struct PairView {
     pub similarity: Option<Arc<GrayImage>>,
 }
 
+/// The gallery on a plane: images with near embeddings are neighbours.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GalleryMap {
+    /// What made the embeddings.
+    pub source: String,
+    /// Gallery index per place; images that could not be read have none.
+    pub gallery: Vec<u32>,
+    /// Places in `[0, 1]²`.
+    pub places: Vec<[f32; 2]>,
+}
+
 /// What the engine tells.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -152,6 +173,10 @@ pub enum Event {
     GalleryReady,
     /// The groups of the gallery, largest first.
     Clusters(Arc<Vec<Cluster>>),
+    /// The same by each region alone.
+    RegionClusters(Arc<RegionClusters>),
+    /// The gallery, laid out.
+    Map(Arc<GalleryMap>),
     /// A picture while it forms.
     Step(StepPreview),
     /// A picture is drawn and on disk; not compared yet.

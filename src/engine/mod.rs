@@ -4,9 +4,11 @@
 //! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
 
 mod device;
+mod embeddings;
 mod eta;
 mod generate;
 mod handle;
+mod map;
 mod message;
 mod model_hash;
 mod open;
@@ -25,7 +27,8 @@ pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
-    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
+    CancelToken, Event, GalleryMap, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress,
+    StepPreview,
 };
 pub use model_hash::model_hash;
 pub use picture::read_with_matte;

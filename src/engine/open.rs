@@ -34,6 +34,7 @@ impl Session {
         self.edited = None;
         self.segmenter = None;
         self.gallery = None;
+        self.embedded = None;
         self.checkpoint = checkpoint;
         self.outline = Arc::new(outline);
         self.shelf.open(self.outline.clone());

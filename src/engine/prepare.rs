@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     gallery::{self, cache_dir},
-    memorization::{ClusterLimits, cluster},
+    memorization::{ClusterLimits, cluster, region_clusters},
     similarity::{Index, IndexBuilder},
     study::{Link, Problem},
 };
@@ -200,6 +200,8 @@ impl Session {
             let paths: Vec<&Path> = outline.gallery.iter().map(|g| g.path.as_path()).collect();
             let hashes = gallery::content_hashes(&paths);
             if !cancel.is_cancelled() {
+                let regions = region_clusters(count, &links, limits, &hashes);
+                teller.tell(Event::RegionClusters(Arc::new(regions)));
                 teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits, &hashes))));
             }
         };

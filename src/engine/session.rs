@@ -1,6 +1,6 @@
 //! What the engine holds of the open study: models, prepared gallery, run.
 
-use super::{CancelToken, EngineOptions, Event, shelf::Shelf, teller::Teller};
+use super::{CancelToken, EngineOptions, Event, embeddings::Embedded, shelf::Shelf, teller::Teller};
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub edited: Option<(Arc<Variant>, Arc<Pipeline>)>,
     pub segmenter: Option<Segmenter>,
     pub gallery: Option<PreparedGallery>,
+    /// The gallery's embeddings, once they were needed.
+    pub embedded: Option<Embedded>,
     pub hashes: Hashes,
     /// Stops the grouping of the former gallery.
     pub grouping: CancelToken,
@@ -57,6 +59,7 @@ impl Session {
             edited: None,
             segmenter: None,
             gallery: None,
+            embedded: None,
             hashes: Hashes::default(),
             grouping: CancelToken::default(),
         }

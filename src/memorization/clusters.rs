@@ -5,7 +5,7 @@
 //! between their groups are linked, so that one chance link does not chain two groups into one.
 
 use super::cluster_ids::with_stable_ids;
-use crate::study::{Cluster, ClusterKind, Link};
+use crate::study::{Cluster, ClusterKind, Link, RegionClusters};
 use petgraph::unionfind::UnionFind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -35,17 +35,6 @@ impl Default for ClusterLimits {
 const CUT: f32 = 0.55;
 /// Images of a component that is cut; a larger one stays whole, its matrix of pairs would take more than 64 MB.
 const MOST_CUT: usize = 4096;
-
-/// The gallery in groups, once by each notion of being alike. An image may be in one group of each list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RegionClusters {
-    /// Both regions agree: copies of one picture.
-    pub duplicates: Vec<Cluster>,
-    /// The foreground agrees, whatever is behind it.
-    pub same_foreground: Vec<Cluster>,
-    /// The background agrees, whatever is in front of it: templates.
-    pub same_background: Vec<Cluster>,
-}
 
 /// What a link must have in common to count.
 #[derive(Clone, Copy, PartialEq)]

@@ -11,7 +11,7 @@ mod one_to_many;
 
 pub use assignment::{Assignment, assign};
 pub use cliques::{Clique, MEMORIZED, largest_clique};
-pub use clusters::{ClusterLimits, RegionClusters, cluster, region_clusters};
+pub use clusters::{ClusterLimits, cluster, region_clusters};
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};
 pub use kmeans::{KMeans, kmeans, nearest, silhouette};
 pub use one_to_many::{Bar, Sample, Spread, histogram, one_to_many, one_to_many_reference};

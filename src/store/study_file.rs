@@ -43,6 +43,8 @@ pub struct StudyFile {
     pub mattes: Option<PathBuf>,
     /// Segmenter folder.
     pub segmenter: Option<PathBuf>,
+    /// Weights file or folder of an embedder.
+    pub embedder: Option<PathBuf>,
     /// Prompt list.
     pub prompts: Option<PathBuf>,
     /// How pictures are drawn, as far as the file says.
@@ -109,6 +111,7 @@ impl StudyFile {
         let mut model = file.section("model")?;
         let mut gallery = file.section("gallery")?;
         let mut segmenter = file.section("segmenter")?;
+        let mut embedder = file.section("embedder")?;
         let mut prompts = file.section("prompts")?;
         let mut sampling = file.section("sampling")?;
         let mut thresholds = file.section("thresholds")?;
@@ -125,6 +128,7 @@ impl StudyFile {
             captions: part(&mut gallery, "captions", &root)?,
             mattes: part(&mut gallery, "mattes", &root)?,
             segmenter: part(&mut segmenter, "path", &root)?,
+            embedder: part(&mut embedder, "path", &root)?,
             prompts: part(&mut prompts, "path", &root)?,
             seeds: seeds(&mut sampling)?,
             sampling: read_sampling(&mut sampling)?,
@@ -137,12 +141,13 @@ impl StudyFile {
         for (keys, known) in [
             (
                 &file,
-                "format, name, [model], [gallery], [segmenter], [prompts], [sampling], [thresholds], \
-                 [[variants]]",
+                "format, name, [model], [gallery], [segmenter], [embedder], [prompts], [sampling], \
+                 [thresholds], [[variants]]",
             ),
             (&model, "path"),
             (&gallery, "path, captions, mattes"),
             (&segmenter, "path"),
+            (&embedder, "path"),
             (&prompts, "path"),
             (
                 &sampling,
@@ -185,6 +190,7 @@ impl StudyFile {
             gallery,
             gallery_root: self.gallery.clone(),
             segmenter: self.segmenter.clone(),
+            embedder: self.embedder.clone(),
             prompts,
             sampling: self.sampling.over(&Sampling::default()),
             suggested: None,

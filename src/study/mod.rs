@@ -15,7 +15,7 @@ mod variant;
 mod verdict;
 
 pub use bit_mask::BitMask;
-pub use cluster::{Cluster, ClusterKind, Link};
+pub use cluster::{Cluster, ClusterKind, Link, RegionClusters};
 pub use edit::{
     Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
 };

@@ -81,6 +81,8 @@ pub struct StudyOutline {
     pub gallery_root: Option<PathBuf>,
     /// Segmenter folder.
     pub segmenter: Option<PathBuf>,
+    /// Weights of an embedder (SSCD, DINOv2, CLIP); the built-in descriptor stands in without.
+    pub embedder: Option<PathBuf>,
     /// Prompts, by index.
     pub prompts: Vec<Prompt>,
     /// How pictures are drawn.

@@ -5,6 +5,8 @@ mod evidence;
 mod field;
 mod field_axes;
 pub mod log;
+mod map;
+mod map_view;
 mod prompts;
 mod run_settings;
 mod signal;
@@ -24,6 +26,7 @@ use egui_tiles::UiResponse;
 pub fn note(cx: &Cx<'_>, pane: Pane) -> String {
     match pane {
         Pane::Field => field::note(cx),
+        Pane::Map => map::note(cx),
         _ => String::new(),
     }
 }
@@ -37,6 +40,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
         Pane::Evidence => evidence::ui(ui, cx),
         Pane::Verdict => verdict::ui(ui, cx),
         Pane::Field => field::ui(ui, cx),
+        Pane::Map => map::ui(ui, cx),
         Pane::Log => log::ui(ui, cx),
     }
 }
