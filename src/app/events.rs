@@ -47,6 +47,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::RegionClusters(clusters) => state.study.set_region_clusters(&clusters),
+        Event::Approximate(how) => state.study.approximation = Some(how),
         Event::Map(map) => state.study.set_map(map),
         Event::Step(step) => {
             let key = step.key;

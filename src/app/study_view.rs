@@ -4,8 +4,8 @@
 use crate::{
     engine::{GalleryMap, StepPreview},
     study::{
-        self, Cluster, Generation, GenerationKey, Prompt, RegionClusters, StudyOutline, Tally, Thresholds,
-        Verdict,
+        self, Approximation, Cluster, Generation, GenerationKey, Prompt, RegionClusters, StudyOutline, Tally,
+        Thresholds, Verdict,
     },
 };
 use std::{
@@ -24,6 +24,8 @@ pub struct StudyView {
     cluster_of: HashMap<u32, usize>,
     copies: HashMap<u32, usize>,
     map: Option<Arc<GalleryMap>>,
+    /// How pictures are compared with a large gallery.
+    pub approximation: Option<Arc<Approximation>>,
     /// Whether pictures can be compared already.
     pub gallery_ready: bool,
     forming: Option<StepPreview>,

@@ -146,6 +146,12 @@ pub struct ScoreArgs {
     /// Training images kept per generated picture
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top_k: u16,
+    /// Weights of SSCD (a file), or a folder of DINOv2 or CLIP: adds a column with the cosine of the pictures' embeddings
+    #[arg(long)]
+    pub embedder: Option<PathBuf>,
+    /// Size of pictures for SSCD: small-288 (its own evaluation) or skew-320
+    #[arg(long, default_value = "small-288", value_parser = ["small-288", "skew-320"])]
+    pub embedder_size: String,
     /// The file to write, in the columns of the reference's scores.csv
     #[arg(long)]
     pub out: PathBuf,

@@ -2,7 +2,10 @@
 
 use super::{EmbeddingError, Vectors};
 use rayon::prelude::*;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
 /// Neighbours per node, and candidates looked at while adding and searching.
@@ -16,21 +19,40 @@ fn failed(error: impl std::fmt::Display) -> EmbeddingError {
     EmbeddingError::Shortlist(error.to_string())
 }
 
+fn empty(dim: usize) -> Result<Index, EmbeddingError> {
+    Index::new(&IndexOptions {
+        dimensions: dim,
+        metric: MetricKind::IP,
+        quantization: ScalarKind::F32,
+        connectivity: CONNECTIVITY,
+        expansion_add: EXPANSION_ADD,
+        expansion_search: EXPANSION_SEARCH,
+        multi: false,
+    })
+    .map_err(failed)
+}
+
 impl Graph {
+    /// Writes under another name first, so that no half-written file is ever found.
+    pub fn save(&self, file: &Path) -> Result<(), EmbeddingError> {
+        let partial = file.with_extension(format!("{}.part", std::process::id()));
+        let name = partial.to_str().ok_or_else(|| failed("the path is not UTF-8"))?;
+        self.0.save(name).map_err(failed)?;
+        std::fs::rename(&partial, file).map_err(failed)
+    }
+
+    pub fn open(file: &Path, vectors: &Vectors) -> Option<Self> {
+        let index = empty(vectors.dim()).ok()?;
+        index.load(file.to_str().filter(|_| file.is_file())?).ok()?;
+        let fits = index.size() == vectors.len() && index.dimensions() == vectors.dim();
+        fits.then_some(Self(index))
+    }
+
     pub fn build(
         vectors: &Vectors,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>, EmbeddingError> {
-        let index = Index::new(&IndexOptions {
-            dimensions: vectors.dim(),
-            metric: MetricKind::IP,
-            quantization: ScalarKind::F32,
-            connectivity: CONNECTIVITY,
-            expansion_add: EXPANSION_ADD,
-            expansion_search: EXPANSION_SEARCH,
-            multi: false,
-        })
-        .map_err(failed)?;
+        let index = empty(vectors.dim())?;
         let threads = rayon::current_num_threads() + 1;
         index
             .reserve_capacity_and_threads(vectors.len().max(1), threads)

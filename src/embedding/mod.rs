@@ -14,6 +14,8 @@ mod error;
 mod graph;
 mod layout;
 mod preprocess;
+#[cfg(feature = "qdrant")]
+pub mod qdrant;
 mod resnet;
 mod shortlist;
 mod sscd;

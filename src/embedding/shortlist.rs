@@ -5,7 +5,7 @@
 //! far as a whole. [`recall`] measures that; it is shown wherever such results are.
 
 use super::{EmbeddingError, Vectors};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// Gallery size from which a shortlist is used, unless the user sets another.
 pub const SHORTLIST_FROM: usize = 100_000;
@@ -40,6 +40,32 @@ impl Shortlist {
             #[cfg(feature = "usearch")]
             graph,
         }))
+    }
+
+    /// Keeps what was built in a file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, file: &Path) -> Result<(), EmbeddingError> {
+        #[cfg(feature = "usearch")]
+        self.graph.save(file)?;
+        #[cfg(not(feature = "usearch"))]
+        let _ = file;
+        Ok(())
+    }
+
+    /// Reads what [`save`](Self::save) kept; `None` when there is nothing of these vectors.
+    pub fn open(file: &Path, vectors: Arc<Vectors>) -> Option<Self> {
+        #[cfg(feature = "usearch")]
+        return Some(Self {
+            graph: super::graph::Graph::open(file, &vectors)?,
+            vectors,
+        });
+        #[cfg(not(feature = "usearch"))]
+        {
+            let _ = file;
+            Some(Self { vectors })
+        }
     }
 
     /// What answers, for labels.
@@ -114,7 +140,11 @@ mod tests {
             vectors.push(&unit((0..dim).map(|_| next()).collect()).unwrap());
         }
         let vectors = Arc::new(vectors);
-        let shortlist = Shortlist::build(vectors.clone(), &|| false).unwrap().unwrap();
+        let built = Shortlist::build(vectors.clone(), &|| false).unwrap().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kept.usearch");
+        built.save(&file).unwrap();
+        let shortlist = Shortlist::open(&file, vectors.clone()).unwrap();
         let ids = |found: Vec<(u32, f32)>| found.into_iter().map(|f| f.0).collect::<Vec<_>>();
         let queries: Vec<Vec<f32>> = (0..50)
             .map(|_| unit((0..dim).map(|_| next()).collect()).unwrap())

@@ -1,7 +1,8 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
 use crate::study::{
-    Cluster, Generation, GenerationKey, Problem, Prompt, RegionClusters, Sampling, StudyOutline, Variant,
+    Approximation, Cluster, Generation, GenerationKey, Problem, Prompt, RegionClusters, Sampling,
+    StudyOutline, Variant,
 };
 use image::{GrayImage, RgbImage};
 use std::{
@@ -77,6 +78,8 @@ pub enum JobKind {
     Embed,
     /// Laying the gallery out.
     Map,
+    /// Making and measuring the shortlist of a large gallery.
+    Shortlist,
 }
 
 impl JobKind {
@@ -89,6 +92,7 @@ impl JobKind {
             Self::Generate => "Generating",
             Self::Embed => "Embedding the gallery",
             Self::Map => "Laying out the gallery",
+            Self::Shortlist => "Making the shortlist",
         }
     }
 }
@@ -175,6 +179,8 @@ pub enum Event {
     Clusters(Arc<Vec<Cluster>>),
     /// The same by each region alone.
     RegionClusters(Arc<RegionClusters>),
+    /// The gallery is large: pictures are compared with a shortlist.
+    Approximate(Arc<Approximation>),
     /// The gallery, laid out.
     Map(Arc<GalleryMap>),
     /// A picture while it forms.

@@ -3,6 +3,7 @@
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
 //! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
 
+mod approximate;
 mod device;
 mod embeddings;
 mod eta;

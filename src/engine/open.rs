@@ -35,6 +35,7 @@ impl Session {
         self.segmenter = None;
         self.gallery = None;
         self.embedded = None;
+        self.approximate = None;
         self.checkpoint = checkpoint;
         self.outline = Arc::new(outline);
         self.shelf.open(self.outline.clone());

@@ -84,6 +84,9 @@ impl Session {
             index: Arc::new(index),
             rows: Arc::new(rows),
         });
+        if self.prepare_shortlist(id, cancel)? == Outcome::Stopped {
+            return Ok(Outcome::Stopped);
+        }
         self.teller.tell(Event::GalleryReady);
         self.group_gallery(&file.with_extension("links.json"));
         Ok(Outcome::Done)

@@ -1,6 +1,9 @@
 //! What the engine holds of the open study: models, prepared gallery, run.
 
-use super::{CancelToken, EngineOptions, Event, embeddings::Embedded, shelf::Shelf, teller::Teller};
+use super::{
+    CancelToken, EngineOptions, Event, approximate::Approximate, embeddings::Embedded, shelf::Shelf,
+    teller::Teller,
+};
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
@@ -33,6 +36,8 @@ pub(super) struct Session {
     pub gallery: Option<PreparedGallery>,
     /// The gallery's embeddings, once they were needed.
     pub embedded: Option<Embedded>,
+    /// The shortlist of a large gallery.
+    pub approximate: Option<Arc<Approximate>>,
     pub hashes: Hashes,
     /// Stops the grouping of the former gallery.
     pub grouping: CancelToken,
@@ -60,6 +65,7 @@ impl Session {
             segmenter: None,
             gallery: None,
             embedded: None,
+            approximate: None,
             hashes: Hashes::default(),
             grouping: CancelToken::default(),
         }

@@ -56,12 +56,28 @@ impl ScoreRow {
     }
 }
 
+/// A further column of a score table. Nothing in it counts for the order or the verdict.
+pub struct ScoreColumn<'a> {
+    /// Its header.
+    pub name: &'a str,
+    /// Its value for a row, if there is one.
+    pub value: &'a dyn Fn(&ScoreRow) -> Option<f32>,
+}
+
 /// Writes the table: generated pictures in the order in which they first appear, the rows of each ascending
 /// by average (best last). The file is replaced as a whole.
 ///
 /// # Errors
 /// A problem that names the file.
 pub fn write_scores(path: &Path, rows: &[ScoreRow]) -> Result<(), Problem> {
+    write_scores_with(path, rows, &[])
+}
+
+/// The same with further columns after the reference's.
+///
+/// # Errors
+/// A problem that names the file.
+pub fn write_scores_with(path: &Path, rows: &[ScoreRow], more: &[ScoreColumn<'_>]) -> Result<(), Problem> {
     let mut place: HashMap<&str, usize> = HashMap::new();
     for row in rows {
         let next = place.len();
@@ -75,16 +91,17 @@ pub fn write_scores(path: &Path, rows: &[ScoreRow]) -> Result<(), Problem> {
     });
     atomic::write_with(path, |file| {
         let mut out = csv::Writer::from_writer(std::io::BufWriter::new(file));
-        out.write_record(COLUMNS)?;
+        out.write_record(COLUMNS.into_iter().chain(more.iter().map(|c| c.name)))?;
         for row in sorted {
             let cell = |score: Option<f32>| score.map(|s| s.to_string()).unwrap_or_default();
-            out.write_record([
-                row.original.as_str(),
-                row.generated.as_str(),
-                &cell(row.scores.background),
-                &cell(row.scores.foreground),
-                &cell(row.average),
-            ])?;
+            let own = [
+                row.original.clone(),
+                row.generated.clone(),
+                cell(row.scores.background),
+                cell(row.scores.foreground),
+                cell(row.average),
+            ];
+            out.write_record(own.into_iter().chain(more.iter().map(|c| cell((c.value)(row)))))?;
         }
         out.flush()
     })

@@ -45,6 +45,8 @@ pub struct StudyFile {
     pub segmenter: Option<PathBuf>,
     /// Weights file or folder of an embedder.
     pub embedder: Option<PathBuf>,
+    /// Gallery size from which an embedding shortlist is searched.
+    pub shortlist_from: Option<usize>,
     /// Prompt list.
     pub prompts: Option<PathBuf>,
     /// How pictures are drawn, as far as the file says.
@@ -129,6 +131,9 @@ impl StudyFile {
             mattes: part(&mut gallery, "mattes", &root)?,
             segmenter: part(&mut segmenter, "path", &root)?,
             embedder: part(&mut embedder, "path", &root)?,
+            shortlist_from: embedder
+                .whole("shortlist_from")?
+                .map(|(n, _)| usize::try_from(n).unwrap_or(usize::MAX)),
             prompts: part(&mut prompts, "path", &root)?,
             seeds: seeds(&mut sampling)?,
             sampling: read_sampling(&mut sampling)?,
@@ -147,7 +152,7 @@ impl StudyFile {
             (&model, "path"),
             (&gallery, "path, captions, mattes"),
             (&segmenter, "path"),
-            (&embedder, "path"),
+            (&embedder, "path, shortlist_from"),
             (&prompts, "path"),
             (
                 &sampling,
@@ -191,6 +196,7 @@ impl StudyFile {
             gallery_root: self.gallery.clone(),
             segmenter: self.segmenter.clone(),
             embedder: self.embedder.clone(),
+            shortlist_from: self.shortlist_from,
             prompts,
             sampling: self.sampling.over(&Sampling::default()),
             suggested: None,

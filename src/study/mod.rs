@@ -20,7 +20,7 @@ pub use edit::{
     Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
 };
 pub use generation::{Generation, GenerationKey, Match};
-pub use outline::{Arithmetic, GalleryImage, StudyOutline};
+pub use outline::{Approximation, Arithmetic, GalleryImage, StudyOutline};
 pub use problem::Problem;
 pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};

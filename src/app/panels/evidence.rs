@@ -40,6 +40,13 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         (n, g) => format!("{n} best, in {g} groups"),
     };
     let header = controls::header(ui, cx, "Evidence", &note);
+    if let Some(how) = &cx.state.study.approximation {
+        ui.label(
+            egui::RichText::new(how.to_string())
+                .small()
+                .color(cx.theme.danger),
+        );
+    }
     if matches.is_empty() {
         nothing(ui, cx, generation.is_some());
         return controls::moved(&header);
