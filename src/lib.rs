@@ -1,12 +1,14 @@
 //! Pentimento shows what a text-to-image diffusion model remembers of its training images, and where.
 //!
 //! The rooms, and the one way the arrows between them run:
-//! `app, cli → engine → memorization → {diffusion, segmentation, similarity, gallery} → study`;
+//! `app, cli → engine → memorization → {diffusion, segmentation, embedding, similarity, gallery} → study`;
+//! `embedding → similarity` (resizing);
 //! `engine → store → study`; `{gallery, store} → tables → study`; `render` is used by `app` only.
 
 pub mod app;
 pub mod cli;
 pub mod diffusion;
+pub mod embedding;
 pub mod engine;
 pub mod gallery;
 pub mod live;

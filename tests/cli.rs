@@ -392,3 +392,60 @@ fn a_variant_is_drawn_with_and_exported() {
         text(&exported.stderr)
     );
 }
+
+#[test]
+fn score_adds_the_cosine_of_embeddings_after_the_references_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut names: Vec<_> = fs::read_dir(demo().join("gallery"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| pentimento::gallery::is_image_name(p))
+        .collect();
+    names.sort();
+    for (d, count) in [("generated", 1), ("gallery", 3)] {
+        fs::create_dir(folder.path().join(d)).unwrap();
+        for (i, file) in names.iter().step_by(40).take(count).enumerate() {
+            fs::copy(file, folder.path().join(d).join(format!("img_{i:04}_00.png"))).unwrap();
+        }
+    }
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/embedding/sscd.safetensors");
+    let segmenter = demo().join("segmenter");
+    let mut arguments = vec![
+        "score",
+        "--generated",
+        "generated",
+        "--gallery",
+        "gallery",
+        "--out",
+        "scores.csv",
+    ];
+    arguments.extend(["--segmenter", path(&segmenter), "--embedder", path(&weights)]);
+    let run = pentimento(folder.path(), &arguments);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let csv = fs::read_to_string(folder.path().join("scores.csv")).unwrap();
+    assert!(
+        csv.lines()
+            .next()
+            .unwrap()
+            .ends_with("Average Scores,SSCD small_288 cosine"),
+        "{csv}"
+    );
+    let best = csv.lines().next_back().unwrap();
+    let cosine: f32 = best.rsplit(',').next().unwrap().parse().unwrap();
+    assert!(
+        best.starts_with("img_0000_00.png,img_0000_00.png") && (cosine - 1.0).abs() < 1e-5,
+        "{best}"
+    );
+    // A file that is no embedder is named, and nothing is written.
+    arguments.truncate(arguments.len() - 1);
+    let run = pentimento(
+        folder.path(),
+        &[&arguments[..], &["generated/img_0000_00.png"]].concat(),
+    );
+    assert_eq!(run.status.code(), Some(1));
+    assert!(
+        text(&run.stderr).contains("img_0000_00.png"),
+        "{}",
+        text(&run.stderr)
+    );
+}

@@ -10,6 +10,8 @@ mod segmenters;
 
 #[path = "engine/calibration.rs"]
 mod calibration;
+#[path = "engine/map.rs"]
+mod map;
 #[path = "engine/null_demo.rs"]
 mod null_demo;
 

@@ -10,6 +10,8 @@ mod fixture;
 mod keys;
 #[path = "window/look.rs"]
 mod look;
+#[path = "window/map.rs"]
+mod map;
 #[path = "window/run.rs"]
 mod run;
 #[path = "window/study.rs"]

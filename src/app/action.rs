@@ -48,6 +48,10 @@ pub enum Action {
     PickGeneration(GenerationKey),
     /// Compare with another training image of the list.
     PickEvidence(usize),
+    /// Put a training image beside the picture, from anywhere in the gallery.
+    PickTraining(u32),
+    /// Lay the gallery out on a plane.
+    LayOut,
     /// Move the thresholds; changes with one gesture number are undone together.
     SetThresholds(Thresholds, Option<u64>),
     /// Change how the Stage draws.

@@ -199,8 +199,17 @@ impl App {
                 state.selection.pinned = true;
                 state.selection.evidence = 0;
             }
+            Action::PickTraining(gallery) => {
+                state.history.before(state.moment(), None);
+                state.pick_training(gallery);
+            }
+            Action::LayOut => {
+                state.map_asked = true;
+                self.submit(Job::Map);
+            }
             Action::PickEvidence(place) => {
                 state.history.before(state.moment(), None);
+                state.training = None;
                 state.selection.evidence = place;
             }
             Action::SetThresholds(thresholds, gesture) => {

@@ -59,6 +59,9 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             }
             state.null = Some(null);
         }
+        Event::RegionClusters(clusters) => state.study.set_region_clusters(&clusters),
+        Event::Approximate(how) => state.study.approximation = Some(how),
+        Event::Map(map) => state.study.set_map(map),
         Event::Step(step) => {
             let key = step.key;
             state.study.step(step);
@@ -119,6 +122,8 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.suggest_when_measured = false;
     state.pair = None;
     state.asked = None;
+    state.training = None;
+    state.map_asked = false;
     state.hovered = None;
     state.camera = Camera::default();
     state.search.clear();

@@ -29,13 +29,15 @@ pub enum Pane {
     Field,
     /// What scores mean: labels, null, curves.
     Calibration,
+    /// The gallery on a plane.
+    Map,
     /// What was told.
     Log,
 }
 
 impl Pane {
     /// All panes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Prompts,
         Self::Stage,
         Self::Strip,
@@ -43,6 +45,7 @@ impl Pane {
         Self::Verdict,
         Self::Field,
         Self::Calibration,
+        Self::Map,
         Self::Log,
     ];
 
@@ -56,6 +59,7 @@ impl Pane {
             Self::Verdict => "Verdict",
             Self::Field => "Field",
             Self::Calibration => "Calibration",
+            Self::Map => "Map",
             Self::Log => "Log",
         }
     }
@@ -65,13 +69,22 @@ impl Pane {
 pub type Layout = Tree<Pane>;
 
 /// Under this name the layout is remembered; a new number when [`Pane`] changes.
-pub const STORAGE_KEY: &str = "layout-2";
+pub const STORAGE_KEY: &str = "layout-3";
 
 /// The layout at first: the picture in the middle, evidence beside it, the field below.
 pub fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [prompts, stage, strip, evidence, verdict, field, calibration, log] =
-        Pane::ALL.map(|p| tiles.insert_pane(p));
+    let [
+        prompts,
+        stage,
+        strip,
+        evidence,
+        verdict,
+        field,
+        calibration,
+        map,
+        log,
+    ] = Pane::ALL.map(|p| tiles.insert_pane(p));
     let mut split = |dir, parts: &[(TileId, f32)]| {
         let mut linear = Linear::new(dir, parts.iter().map(|p| p.0).collect());
         for &(id, share) in parts {
@@ -82,7 +95,7 @@ pub fn default_layout() -> Layout {
     let middle = split(LinearDir::Vertical, &[(stage, 0.765), (strip, 0.235)]);
     let top = split(LinearDir::Horizontal, &[(prompts, 0.255), (middle, 0.745)]);
     let right = split(LinearDir::Vertical, &[(evidence, 0.62), (verdict, 0.38)]);
-    let field = tiles.insert_tab_tile(vec![field, calibration, log]);
+    let field = tiles.insert_tab_tile(vec![field, calibration, map, log]);
     let mut split = |dir, parts: &[(TileId, f32)]| {
         let mut linear = Linear::new(dir, parts.iter().map(|p| p.0).collect());
         for &(id, share) in parts {

@@ -37,6 +37,10 @@ pub struct State {
     pub overlay: OverlaySettings,
     /// Where the Stage looks.
     pub camera: Camera,
+    /// A training image chosen outside the list of matches.
+    pub training: Option<TrainingPick>,
+    /// Whether the map of this study's gallery was asked for.
+    pub map_asked: bool,
     /// Text of the prompt search.
     pub search: String,
     /// Classes shown; all of them when empty.
@@ -132,6 +136,18 @@ impl Selection {
             seed: self.seed?,
         })
     }
+}
+
+/// A training image beside a picture whose list of matches does not hold it. It goes out of use with the picture or
+/// the place in the list that it was chosen at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainingPick {
+    /// The picture looked at.
+    pub generation: GenerationKey,
+    /// [`Selection::evidence`] at the time.
+    pub evidence: usize,
+    /// Gallery index.
+    pub gallery: u32,
 }
 
 /// How the Stage draws.
@@ -246,6 +262,8 @@ pub struct RunningJob {
     pub draws: bool,
     /// Whether it measures the null.
     pub calibrates: bool,
+    /// Whether it lays the gallery out.
+    pub maps: bool,
     /// Whether it began.
     pub started: bool,
     /// How far it is.
@@ -265,6 +283,7 @@ impl RunningJob {
             cancel,
             draws: matches!(job, Job::Generate(_)),
             calibrates: matches!(job, Job::Calibrate),
+            maps: matches!(job, Job::Map),
             started: false,
             progress: None,
             rate_from: None,
@@ -313,12 +332,43 @@ impl State {
         self.wanted.iter().copied().collect()
     }
 
+    /// The training image beside the picture looked at.
+    pub fn chosen_training(&self) -> Option<u32> {
+        let current = self.current()?;
+        let picked = self
+            .training
+            .filter(|t| t.generation == current.key && t.evidence == self.selection.evidence)
+            .map(|t| t.gallery);
+        picked.or_else(|| current.matches.get(self.selection.evidence).map(|m| m.gallery))
+    }
+
+    /// Puts a training image beside the picture looked at, whether it is among its matches or not.
+    pub fn pick_training(&mut self, gallery: u32) {
+        let Some(current) = self.current() else { return };
+        let (key, place) = (
+            current.key,
+            current.matches.iter().position(|m| m.gallery == gallery),
+        );
+        match place {
+            Some(place) => {
+                self.selection.evidence = place;
+                self.training = None;
+            }
+            None => {
+                self.training = Some(TrainingPick {
+                    generation: key,
+                    evidence: self.selection.evidence,
+                    gallery,
+                });
+            }
+        }
+    }
+
     /// The pair that should be on the Stage.
     pub fn wished_pair(&self) -> Option<PairRequest> {
-        let current = self.current()?;
         Some(PairRequest {
-            generation: current.key,
-            gallery: current.matches.get(self.selection.evidence).map(|m| m.gallery),
+            generation: self.current()?.key,
+            gallery: self.chosen_training(),
         })
     }
 

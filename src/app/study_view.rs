@@ -2,10 +2,10 @@
 //! depends on a threshold is kept in it.
 
 use crate::{
-    engine::StepPreview,
+    engine::{GalleryMap, StepPreview},
     study::{
-        self, Cluster, Generation, GenerationKey, Prompt, RegionLabels, StudyOutline, Tally, Thresholds,
-        Verdict, labels_of_prompts,
+        self, Approximation, Cluster, Generation, GenerationKey, Prompt, RegionClusters, RegionLabels,
+        StudyOutline, Tally, Thresholds, Verdict, labels_of_prompts,
     },
 };
 use std::{
@@ -22,6 +22,10 @@ pub struct StudyView {
     generations: BTreeMap<GenerationKey, Arc<Generation>>,
     clusters: Arc<Vec<Cluster>>,
     cluster_of: HashMap<u32, usize>,
+    copies: HashMap<u32, usize>,
+    map: Option<Arc<GalleryMap>>,
+    /// How pictures are compared with a large gallery.
+    pub approximation: Option<Arc<Approximation>>,
     /// Whether pictures can be compared already.
     pub gallery_ready: bool,
     planned: HashMap<u32, RegionLabels>,
@@ -216,6 +220,29 @@ impl StudyView {
     /// The group a training image belongs to; `None` when it stands alone.
     pub fn cluster_of(&self, gallery: u32) -> Option<&Cluster> {
         self.cluster_of.get(&gallery).and_then(|&i| self.clusters.get(i))
+    }
+
+    /// The groups by region.
+    pub fn set_region_clusters(&mut self, clusters: &RegionClusters) {
+        let sizes = clusters.duplicates.iter();
+        self.copies = sizes
+            .flat_map(|c| c.members.iter().map(|&m| (m, c.members.len())))
+            .collect();
+    }
+
+    /// How often a training image is in the gallery, itself included: copies whose regions both agree.
+    pub fn copies_of(&self, gallery: u32) -> usize {
+        self.copies.get(&gallery).copied().unwrap_or(1)
+    }
+
+    /// The gallery was laid out.
+    pub fn set_map(&mut self, map: Arc<GalleryMap>) {
+        self.map = Some(map);
+    }
+
+    /// The gallery on a plane, once laid out.
+    pub fn map(&self) -> Option<&Arc<GalleryMap>> {
+        self.map.as_ref()
     }
 
     /// Number of groups.

@@ -113,6 +113,13 @@ impl Theme {
         }
     }
 
+    /// Colour of a group by its id, away from the accent and the classes' strength; neighbouring ids differ.
+    pub fn group(&self, id: u32) -> Color32 {
+        let turn = (id.wrapping_mul(0x9E37_79B9) >> 8) as f32 / (1u32 << 24) as f32;
+        let (saturation, value) = if self.dark { (0.5, 0.88) } else { (0.62, 0.68) };
+        egui::ecolor::Hsva::new(turn, saturation, value, 1.0).into()
+    }
+
     /// Colour of a class; letters and shape always go with it.
     pub fn verdict(&self, verdict: Option<Verdict>) -> Color32 {
         match verdict {

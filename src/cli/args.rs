@@ -203,6 +203,12 @@ pub struct ScoreArgs {
     /// further columns, and thresholds are suggested at this false-alarm rate in percent
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
     pub null: Option<f64>,
+    /// Weights of SSCD (a file), or a folder of DINOv2 or CLIP: adds a column with the cosine of the pictures' embeddings
+    #[arg(long)]
+    pub embedder: Option<PathBuf>,
+    /// Size of pictures for SSCD: small-288 (its own evaluation) or skew-320
+    #[arg(long, default_value = "small-288", value_parser = ["small-288", "skew-320"])]
+    pub embedder_size: String,
     /// The file to write, in the columns of the reference's scores.csv
     #[arg(long)]
     pub out: PathBuf,

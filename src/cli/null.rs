@@ -26,7 +26,7 @@ pub fn of_gallery(
         .install(|| index.links(limits.foreground, limits.background, &never, &|_, _| {}))
         .unwrap_or_default();
     let rows: Vec<u32> = (0..index.len() as u32).collect();
-    let groups = groups_of_rows(&cluster(index.len(), &links, limits), &rows);
+    let groups = groups_of_rows(&cluster(index.len(), &links, limits, &[]), &rows);
     let corrected = index.arithmetic() == Arithmetic::Corrected;
     let mut eta = Eta::new(index.len() as f64);
     let mut tell = |done: &[Option<RegionScores>]| {

@@ -197,7 +197,7 @@ impl Watch {
             .collect();
         let path = args.out.join("scores.csv");
         match self.null.as_deref().filter(|_| args.null.is_some()) {
-            Some(null) => write_scores_with_null(&path, &rows, &|s| super::null::percentiles(null, s)),
+            Some(null) => write_scores_with_null(&path, &rows, &|s| super::null::percentiles(null, s), &[]),
             None => write_scores(&path, &rows),
         }
     }

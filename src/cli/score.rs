@@ -6,14 +6,16 @@ use super::{
     images,
 };
 use crate::{
+    embedding::{Embedder, Preprocessing},
     engine::{Eta, compute_pool, read_with_matte},
     segmentation::Segmenter,
     similarity::{IndexBuilder, Prepared},
-    store::{ScoreRow, write_scores, write_scores_with_null},
-    study::{Arithmetic, GalleryImage, Problem, gallery_names},
+    store::{ScoreColumn, ScoreRow, write_scores_with, write_scores_with_null},
+    study::{Arithmetic, GalleryImage, Problem, RegionScores, gallery_names},
 };
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
+use std::{collections::HashMap, path::Path};
 
 /// Pictures held in memory at once.
 const CHUNK: usize = 32;
@@ -31,6 +33,12 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     let pool = compute_pool(common.threads).map_err(|e| super::failed("Threads cannot be started", &e))?;
     let scratch = tempfile::tempdir().map_err(|e| super::failed("No temporary folder can be made", &e))?;
     let mut console = Console::new(common.quiet);
+    let embedder = args
+        .embedder
+        .as_deref()
+        .map(|path| open_embedder(path, &args.embedder_size));
+    let embedder = embedder.transpose()?;
+    let mut embeddings = Embeddings::new();
 
     let mut builder = IndexBuilder::create(
         &scratch.path().join("gallery"),
@@ -57,7 +65,14 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             let Some((image, matte)) = picture else { continue };
             pool.install(|| builder.add(&image, &matte))
                 .map_err(|e| super::failed("A training image cannot be prepared", &e).at(&entry.path))?;
-            names.push(gallery_names[done + i].as_str());
+            let name = gallery_names[done + i].as_str();
+            embed(
+                embedder.as_ref(),
+                &mut embeddings,
+                (false, name.to_owned()),
+                &image,
+            );
+            names.push(name);
             kept.push(done + i);
         }
     }
@@ -92,6 +107,12 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
             let matches = pool
                 .install(|| index.search(&query, args.top_k as usize, &|| false))
                 .unwrap_or_default();
+            embed(
+                embedder.as_ref(),
+                &mut embeddings,
+                (true, entries[i].name()),
+                &image,
+            );
             scored += 1;
             rows.extend(
                 matches
@@ -102,9 +123,22 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     }
     console.progress("Scoring", generated.len(), generated.len(), None);
     console.end();
+    let cosine = |row: &ScoreRow| {
+        let one = embeddings.get(&(true, row.generated.clone()))?;
+        let other = embeddings.get(&(false, row.original.clone()))?;
+        Some(one.iter().zip(other).map(|(a, b)| a * b).sum())
+    };
+    let column = embedder.as_ref().map(|e| format!("{} cosine", e.name()));
+    let columns: Vec<ScoreColumn<'_>> = column
+        .iter()
+        .map(|name| ScoreColumn { name, value: &cosine })
+        .collect();
     match &null {
-        Some(null) => write_scores_with_null(&args.out, &rows, &|s| super::null::percentiles(null, s))?,
-        None => write_scores(&args.out, &rows)?,
+        Some(null) => {
+            let standing = |scores: &RegionScores| super::null::percentiles(null, scores);
+            write_scores_with_null(&args.out, &rows, &standing, &columns)?;
+        }
+        None => write_scores_with(&args.out, &rows, &columns)?,
     }
     println!(
         "{scored} pictures against {} training images: {}",
@@ -115,6 +149,30 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         super::null::print(null, rate);
     }
     Ok(())
+}
+
+/// Unit vectors by picture; generated ones are told from training images by the flag.
+type Embeddings = HashMap<(bool, String), Vec<f32>>;
+
+fn open_embedder(path: &Path, size: &str) -> Result<Embedder, Problem> {
+    let preprocessing = if size == "skew-320" {
+        Preprocessing::SKEW_320
+    } else {
+        Preprocessing::SMALL_288
+    };
+    Embedder::open_with(path, preprocessing)
+        .map_err(|e| super::failed("The embedder cannot be used", &e).at(path))
+}
+
+/// A picture without an embedding has an empty cell in the table.
+fn embed(embedder: Option<&Embedder>, into: &mut Embeddings, key: (bool, String), image: &RgbImage) {
+    let Some(embedder) = embedder else { return };
+    match embedder.embed(image) {
+        Ok(vector) => {
+            into.insert(key, vector);
+        }
+        Err(reason) => eprintln!("pentimento: no embedding of {}: {reason}", key.1),
+    }
 }
 
 /// Decodes and segments a few pictures; one that cannot be read is reported and left out.

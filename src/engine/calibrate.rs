@@ -9,6 +9,7 @@ use super::{
     worker::Outcome,
 };
 use crate::{
+    gallery,
     memorization::{
         ClusterLimits, cluster,
         null::{MeasuredNull, Null, groups_of_rows, measure},
@@ -122,9 +123,16 @@ impl Session {
                 keep_links(&file, limits, found)
             }
         };
-        let clusters = cluster(self.outline.gallery.len(), &links, limits);
+        let hashes = self.gallery_hashes();
+        let clusters = cluster(hashes.len(), &links, limits, &hashes);
         self.teller.tell(Event::Clusters(Arc::new(clusters.clone())));
         Some(clusters)
+    }
+
+    /// Content hashes of the gallery, for ids of groups.
+    pub(super) fn gallery_hashes(&self) -> Vec<String> {
+        let paths: Vec<&Path> = self.outline.gallery.iter().map(|g| &*g.path).collect();
+        self.pool.install(|| gallery::content_hashes(&paths))
     }
 
     /// A gallery picture as if it had been generated. The stored side serves under `corrected`; the others treat

@@ -194,9 +194,14 @@ impl Session {
             index: self.gallery.as_ref().map(|g| &*g.index),
             arithmetic: self.outline.arithmetic,
         };
-        let judgement = self
-            .pool
-            .install(|| judge.judge(image, &|| cancel.is_cancelled()));
+        let stop = || cancel.is_cancelled();
+        let judgement = self.pool.install(|| {
+            match self.approximate.as_ref().map(|a| a.candidates(image)) {
+                Some(Some(rows)) => judge.judge_among(image, &rows, &stop),
+                // Without an embedding of the picture all are compared: slower, never wrong.
+                _ => judge.judge(image, &stop),
+            }
+        });
         match judgement {
             Ok(Judgement {
                 matte,

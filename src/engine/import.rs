@@ -171,7 +171,8 @@ impl Session {
             && let Some(links) =
                 super::prepare::read_links(&gallery.file.with_extension(LINKS), ClusterLimits::default())
         {
-            let clusters = cluster(self.outline.gallery.len(), &links, ClusterLimits::default());
+            let hashes = self.gallery_hashes();
+            let clusters = cluster(hashes.len(), &links, ClusterLimits::default(), &hashes);
             self.teller.tell(Event::Clusters(Arc::new(clusters)));
         }
     }

@@ -5,8 +5,8 @@ use crate::{
     segmentation::Clicks,
     store::ImportNames,
     study::{
-        Cluster, Generation, GenerationKey, Labels, Match, Problem, Prompt, Sampling, Skipped, StudyOutline,
-        Variant,
+        Approximation, Cluster, Generation, GenerationKey, Labels, Match, Problem, Prompt, RegionClusters,
+        Sampling, Skipped, StudyOutline, Variant,
     },
 };
 use image::{GrayImage, RgbImage};
@@ -58,6 +58,8 @@ pub enum Job {
     Calibrate,
     /// Find the region of a picture that a person points at; see [`Event::Refined`].
     Refine(RefineJob),
+    /// Lay the open study's gallery out on a plane, see [`Event::Map`].
+    Map,
 }
 
 /// A region to find in a generated picture.
@@ -157,6 +159,12 @@ pub enum JobKind {
     Import,
     /// Finding a region that was pointed at.
     Refine,
+    /// Turning gallery images into vectors.
+    Embed,
+    /// Laying the gallery out.
+    Map,
+    /// Making and measuring the shortlist of a large gallery.
+    Shortlist,
 }
 
 impl JobKind {
@@ -171,6 +179,9 @@ impl JobKind {
             Self::Generate => "Generating",
             Self::Import => "Comparing imported pictures",
             Self::Calibrate => "Calibrating on the gallery",
+            Self::Embed => "Embedding the gallery",
+            Self::Map => "Laying out the gallery",
+            Self::Shortlist => "Making the shortlist",
         }
     }
 }
@@ -227,6 +238,17 @@ pub struct PairView {
     pub similarity: Option<Arc<GrayImage>>,
 }
 
+/// The gallery on a plane: images with near embeddings are neighbours.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GalleryMap {
+    /// What made the embeddings.
+    pub source: String,
+    /// Gallery index per place; images that could not be read have none.
+    pub gallery: Vec<u32>,
+    /// Places in `[0, 1]²`.
+    pub places: Vec<[f32; 2]>,
+}
+
 /// What the engine tells.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -258,6 +280,12 @@ pub enum Event {
     Clusters(Arc<Vec<Cluster>>),
     /// The null of the gallery under the study's arithmetic.
     Null(Arc<Null>),
+    /// The same by each region alone.
+    RegionClusters(Arc<RegionClusters>),
+    /// The gallery is large: pictures are compared with a shortlist.
+    Approximate(Arc<Approximation>),
+    /// The gallery, laid out.
+    Map(Arc<GalleryMap>),
     /// A picture while it forms.
     Step(StepPreview),
     /// A picture is drawn and on disk; not compared yet.

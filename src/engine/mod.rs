@@ -3,14 +3,17 @@
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
 //! `mattes`, `prepare`, `generate` and `refine` are the jobs, over the state in `session`; `views` answers looks.
 
+mod approximate;
 mod calibrate;
 mod device;
 mod drawing;
+mod embeddings;
 mod eta;
 mod generate;
 mod handle;
 mod import;
 mod labels;
+mod map;
 mod mattes;
 mod message;
 mod model_hash;
@@ -32,8 +35,8 @@ pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
-    CancelToken, Event, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairRequest, PairView,
-    Progress, RefineJob, Refined, StepPreview, Survey,
+    CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairRequest,
+    PairView, Progress, RefineJob, Refined, StepPreview, Survey,
 };
 pub use model_hash::model_hash;
 pub use picture::{matte_of, read_with_matte};

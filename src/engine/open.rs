@@ -68,6 +68,8 @@ impl Session {
         self.segmenter = None;
         self.clicker = None;
         self.gallery = None;
+        self.embedded = None;
+        self.approximate = None;
         self.hashes = super::session::Hashes::default();
         self.table = None;
         self.skipped.clear();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     gallery::{self, cache_dir},
-    memorization::{ClusterLimits, cluster},
+    memorization::{ClusterLimits, cluster, region_clusters},
     similarity::{Index, IndexBuilder},
     study::{Link, Problem, Skipped, gallery_names},
 };
@@ -88,6 +88,9 @@ impl Session {
             names: Arc::new(gallery_names(&self.outline.gallery)),
             file: file.clone(),
         });
+        if self.prepare_shortlist(id, cancel)? == Outcome::Stopped {
+            return Ok(Outcome::Stopped);
+        }
         self.teller.tell(Event::GalleryReady);
         self.tell_kept_null();
         self.group_gallery(&file.with_extension(LINKS));
@@ -165,6 +168,7 @@ impl Session {
         let (index, rows) = (index.clone(), rows.clone());
         let (cancel, teller, file) = (self.grouping.clone(), self.teller.clone(), links_file.to_owned());
         let count = self.outline.gallery.len();
+        let outline = self.outline.clone();
         let work = move || {
             let limits = ClusterLimits::default();
             let links = match read_links(&file, limits) {
@@ -179,8 +183,12 @@ impl Session {
                     keep_links(&file, limits, links)
                 }
             };
+            let paths: Vec<&Path> = outline.gallery.iter().map(|g| g.path.as_path()).collect();
+            let hashes = gallery::content_hashes(&paths);
             if !cancel.is_cancelled() {
-                teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits))));
+                let regions = region_clusters(count, &links, limits, &hashes);
+                teller.tell(Event::RegionClusters(Arc::new(regions)));
+                teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits, &hashes))));
             }
         };
         if let Err(error) = thread::Builder::new().name("grouping".into()).spawn(work) {

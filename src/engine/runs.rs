@@ -122,6 +122,7 @@ impl Session {
             sampling: sampling.clone(),
             arithmetic: self.outline.arithmetic,
             thresholds: self.outline.thresholds,
+            approximation: self.approximation(),
         }
     }
 
@@ -134,11 +135,15 @@ impl Session {
             variant,
             sampling,
             arithmetic,
+            approximation,
             ..
         } = parameters;
         let mut text = serde_json::json!([model, segmenter, gallery, sampling, arithmetic]).to_string();
         if let Some(variant) = variant {
             text += &serde_json::json!([variant]).to_string();
+        }
+        if let Some(approximation) = approximation {
+            text += &serde_json::json!([approximation.method]).to_string();
         }
         let mut id = hex::encode(Sha256::digest(text));
         id.truncate(12);

@@ -1,6 +1,9 @@
 //! What the engine holds of the open study: models, prepared gallery, run.
 
-use super::{CancelToken, EngineOptions, Event, refine::Clicker, shelf::Shelf, teller::Teller};
+use super::{
+    CancelToken, EngineOptions, Event, approximate::Approximate, embeddings::Embedded, refine::Clicker,
+    shelf::Shelf, teller::Teller,
+};
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
@@ -37,6 +40,10 @@ pub(super) struct Session {
     /// What answers clicks, once it was needed.
     pub clicker: Option<Clicker>,
     pub gallery: Option<PreparedGallery>,
+    /// The gallery's embeddings, once they were needed.
+    pub embedded: Option<Embedded>,
+    /// The shortlist of a large gallery.
+    pub approximate: Option<Arc<Approximate>>,
     pub hashes: Hashes,
     /// The score table that is open, in place of pictures of a run.
     pub table: Option<PathBuf>,
@@ -68,6 +75,8 @@ impl Session {
             segmenter: None,
             clicker: None,
             gallery: None,
+            embedded: None,
+            approximate: None,
             hashes: Hashes::default(),
             table: None,
             skipped: Vec::new(),

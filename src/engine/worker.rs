@@ -72,6 +72,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                     Job::Import(job) => session.import(id, &cancel, &job),
                     Job::Calibrate => session.calibrate(id, &cancel),
                     Job::Refine(job) => session.refine(id, &cancel, &job),
+                    Job::Map => session.map(id, &cancel),
                 }))
                 .unwrap_or_else(|panic| {
                     session.forget_models();

@@ -106,6 +106,15 @@ pub fn content_hash(file: &Path) -> io::Result<String> {
         .map(|found| found.hash)
 }
 
+/// SHA-256 of the content of each file, in hexadecimal, in order; remembered as by [`content_hash`]. A file that cannot
+/// be read gives `unreadable`.
+pub fn content_hashes(files: &[&Path]) -> Vec<String> {
+    let hashes = hash_all(files).into_iter();
+    hashes
+        .map(|found| found.map_or_else(|_| UNREADABLE.to_owned(), |f| f.hash))
+        .collect()
+}
+
 /// Fingerprint of a folder and its sub-folders: SHA-256 over relative names, sizes and contents, in order
 /// of the names. Hidden files are passed over. For the weights of a checkpoint or a segmenter.
 ///

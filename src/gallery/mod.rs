@@ -9,7 +9,7 @@ mod natural;
 mod scan;
 mod tree;
 
-pub use cache::{cache_dir, content_hash, fingerprint, folder_hash};
+pub use cache::{cache_dir, content_hash, content_hashes, fingerprint, folder_hash};
 pub use decode::{DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_matte, decode_rgb, thumbnail};
 pub use mattes::{MatteCache, PictureKey, write_matte};
 pub use scan::{ScannedGallery, is_image_name, scan, scan_flat};

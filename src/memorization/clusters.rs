@@ -1,9 +1,14 @@
-//! Groups of gallery images: connected components of the images whose regions match each other.
+//! Groups of gallery images that repeat each other: by any region, and by each region alone.
+//!
+//! Links of exact region scores make a sparse graph. Its connected components are cut further by average linkage
+//! (`kodama`), where a pair without a link counts as unlike: two images stay together when about half of the pairs
+//! between their groups are linked, so that one chance link does not chain two groups into one.
 
-use crate::study::{Cluster, ClusterKind, Link};
+use super::cluster_ids::with_stable_ids;
+use crate::study::{Cluster, ClusterKind, Link, RegionClusters};
 use petgraph::unionfind::UnionFind;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Scores from which two gallery images count as linked, per region, each in `[0, 1]`.
 ///
@@ -26,63 +31,189 @@ impl Default for ClusterLimits {
     }
 }
 
-/// Connected components of two images or more, largest first (ties: smaller id first).
+/// Average dissimilarity at which groups are no longer merged; linked pairs lie below 0.2, unlinked ones at 1.
+const CUT: f32 = 0.55;
+/// Images of a component that is cut; a larger one stays whole, its matrix of pairs would take more than 64 MB.
+const MOST_CUT: usize = 4096;
+
+/// What a link must have in common to count.
+#[derive(Clone, Copy, PartialEq)]
+enum Shared {
+    Any,
+    Both,
+    Foreground,
+    Background,
+}
+
+/// Groups of two images or more that share any region, largest first (ties: smaller id first).
 ///
-/// `links` may hold links below the limits; they are passed over. Indices at or beyond `count` too.
-pub fn cluster(count: usize, links: &[Link], limits: ClusterLimits) -> Vec<Cluster> {
+/// `links` may hold links below the limits; they are passed over. Indices at or beyond `count` too. `hashes` holds
+/// the content hash of every image, for ids that stay the same across runs and file orders; when it is empty, ids
+/// are the smallest gallery index of the members.
+pub fn cluster(count: usize, links: &[Link], limits: ClusterLimits, hashes: &[String]) -> Vec<Cluster> {
+    clusters_by(count, links, limits, hashes, Shared::Any)
+}
+
+/// The same by each region alone.
+pub fn region_clusters(
+    count: usize,
+    links: &[Link],
+    limits: ClusterLimits,
+    hashes: &[String],
+) -> RegionClusters {
+    let by = |shared| clusters_by(count, links, limits, hashes, shared);
+    RegionClusters {
+        duplicates: by(Shared::Both),
+        same_foreground: by(Shared::Foreground),
+        same_background: by(Shared::Background),
+    }
+}
+
+/// A link that counts: its images, its likeness in `[0, 1]`, which regions agree.
+struct Used {
+    a: u32,
+    b: u32,
+    likeness: f32,
+    foreground: bool,
+    background: bool,
+}
+
+fn used(link: &Link, limits: ClusterLimits, shared: Shared) -> Option<Used> {
     let linked = |score: Option<f32>, limit: f32| score.is_some_and(|s| s >= limit);
+    let foreground = linked(link.scores.foreground, limits.foreground);
+    let background = linked(link.scores.background, limits.background);
+    let regions = |f: bool, b: bool| {
+        let both = [(f, link.scores.foreground), (b, link.scores.background)];
+        let scores = both.into_iter().filter_map(|(on, s)| s.filter(|_| on));
+        let (sum, n) = scores.fold((0.0, 0), |(sum, n), s| (sum + s, n + 1));
+        if n == 0 { 0.0 } else { sum / n as f32 }
+    };
+    // An image of one region only agrees in both when that one does.
+    let lone = link.scores.foreground.is_none() || link.scores.background.is_none();
+    let (counts, likeness) = match shared {
+        Shared::Any => (foreground || background, regions(foreground, background)),
+        Shared::Both => (
+            foreground && background || lone && (foreground || background),
+            regions(foreground, background),
+        ),
+        Shared::Foreground => (foreground, regions(true, false)),
+        Shared::Background => (background, regions(false, true)),
+    };
+    counts.then_some(Used {
+        a: link.a,
+        b: link.b,
+        likeness,
+        foreground,
+        background,
+    })
+}
+
+fn clusters_by(
+    count: usize,
+    links: &[Link],
+    limits: ClusterLimits,
+    hashes: &[String],
+    shared: Shared,
+) -> Vec<Cluster> {
+    let used: Vec<Used> = links
+        .iter()
+        .filter(|l| l.a != l.b && (l.a.max(l.b) as usize) < count)
+        .filter_map(|l| used(l, limits, shared))
+        .collect();
     let mut sets = UnionFind::<u32>::new(count);
-    let mut used = Vec::new();
+    for link in &used {
+        sets.union(link.a, link.b);
+    }
+    let mut components: BTreeMap<u32, Vec<&Used>> = BTreeMap::new();
+    for link in &used {
+        components.entry(sets.find(link.a)).or_default().push(link);
+    }
+    let clusters = components.into_values().flat_map(|links| cut(&links)).collect();
+    with_stable_ids(clusters, hashes)
+}
+
+/// Cuts one component into groups of two or more; their ids are still the smallest member.
+fn cut(links: &[&Used]) -> Vec<Cluster> {
+    let mut members: Vec<u32> = links.iter().flat_map(|l| [l.a, l.b]).collect();
+    members.sort_unstable();
+    members.dedup();
+    let place: HashMap<u32, usize> = members.iter().enumerate().map(|(i, &m)| (m, i)).collect();
+    let n = members.len();
+    let group = if n <= 2 || n > MOST_CUT {
+        vec![0; n]
+    } else {
+        average_linkage(n, links.iter().map(|l| (place[&l.a], place[&l.b], l.likeness)))
+    };
+    let groups = group.iter().max().map_or(0, |m| m + 1);
+    let mut parts: Vec<Vec<usize>> = vec![Vec::new(); groups];
+    for (i, &g) in group.iter().enumerate() {
+        parts[g].push(i);
+    }
+    let mut strength = vec![0.0_f32; n];
+    let mut kinds = vec![[0usize; 3]; groups];
     for link in links {
-        let foreground = linked(link.scores.foreground, limits.foreground);
-        let background = linked(link.scores.background, limits.background);
-        if (foreground || background) && (link.a.max(link.b) as usize) < count {
-            sets.union(link.a, link.b);
-            used.push((link, foreground, background));
+        let (a, b) = (place[&link.a], place[&link.b]);
+        if group[a] != group[b] {
+            continue;
         }
+        let kind = match (link.foreground, link.background) {
+            (true, true) => 0,
+            (true, false) => 1,
+            _ => 2,
+        };
+        kinds[group[a]][kind] += 1;
+        strength[a] += link.likeness;
+        strength[b] += link.likeness;
     }
-
-    let mut strength = vec![0.0_f32; count];
-    let mut kinds: BTreeMap<u32, [usize; 3]> = BTreeMap::new();
-    for (link, foreground, background) in used {
-        let kind = kinds.entry(sets.find(link.a)).or_default();
-        match (foreground, background) {
-            (true, true) => kind[0] += 1,
-            (true, false) => kind[1] += 1,
-            _ => kind[2] += 1,
-        }
-        let gain = link.scores.average().unwrap_or(0.0);
-        strength[link.a as usize] += gain;
-        strength[link.b as usize] += gain;
-    }
-
-    let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for index in 0..count as u32 {
-        let root = sets.find(index);
-        if kinds.contains_key(&root) {
-            members.entry(root).or_default().push(index);
-        }
-    }
-    let mut clusters: Vec<Cluster> = members
-        .into_iter()
-        .map(|(root, members)| {
-            let exemplar = members.iter().copied().fold(members[0], |best, m| {
-                if strength[m as usize] > strength[best as usize] {
-                    m
-                } else {
-                    best
-                }
-            });
+    let parts = parts.into_iter().zip(kinds).filter(|(part, _)| part.len() > 1);
+    parts
+        .map(|(part, kind)| {
+            // The medoid: the member most alike to all others together.
+            let best = part.iter().fold(
+                part[0],
+                |best, &m| {
+                    if strength[m] > strength[best] { m } else { best }
+                },
+            );
             Cluster {
-                id: members[0],
-                exemplar,
-                kind: kind_of(kinds[&root]),
-                members,
+                id: members[part[0]],
+                exemplar: members[best],
+                kind: kind_of(kind),
+                members: part.iter().map(|&i| members[i]).collect(),
             }
         })
-        .collect();
-    clusters.sort_by_key(|c| (std::cmp::Reverse(c.members.len()), c.id));
-    clusters
+        .collect()
+}
+
+/// Group of each of `n` items by average linkage, cut at [`CUT`]; pairs not given are entirely unlike.
+fn average_linkage(n: usize, pairs: impl Iterator<Item = (usize, usize, f32)>) -> Vec<usize> {
+    let condensed = |a: usize, b: usize| {
+        let (a, b) = (a.min(b), a.max(b));
+        a * n - a * (a + 1) / 2 + b - a - 1
+    };
+    let mut unlike = vec![1.0_f32; n * (n - 1) / 2];
+    for (a, b, likeness) in pairs {
+        let at = condensed(a, b);
+        unlike[at] = unlike[at].min((1.0 - likeness).max(0.0));
+    }
+    let steps = kodama::linkage(&mut unlike, n, kodama::Method::Average);
+    let mut sets = UnionFind::<usize>::new(n);
+    // A step's label stands for its group; any member will do for the union.
+    let mut member: Vec<usize> = (0..n).collect();
+    for step in steps.steps() {
+        let (a, b) = (member[step.cluster1], member[step.cluster2]);
+        member.push(a);
+        if step.dissimilarity <= CUT {
+            sets.union(a, b);
+        }
+    }
+    let mut names: HashMap<usize, usize> = HashMap::new();
+    (0..n)
+        .map(|i| {
+            let next = names.len();
+            *names.entry(sets.find(i)).or_insert(next)
+        })
+        .collect()
 }
 
 /// A kind that holds for at least nine links in ten names the cluster.
@@ -101,46 +232,5 @@ fn kind_of([both, foreground, background]: [usize; 3]) -> ClusterKind {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::study::RegionScores;
-
-    fn link(a: u32, b: u32, f: f32, g: f32) -> Link {
-        Link {
-            a,
-            b,
-            scores: RegionScores::new(f, g),
-        }
-    }
-
-    #[test]
-    fn components_are_found_named_and_ordered() {
-        let links = [
-            link(0, 2, 0.99, 0.1),
-            link(2, 5, 0.98, 0.2),
-            link(0, 5, 0.99, 0.2),
-            link(1, 3, 0.97, 0.95),
-            link(4, 6, 0.3, 0.9),
-            link(6, 7, 0.85, 0.75), // below both limits
-        ];
-        let clusters = cluster(8, &links, ClusterLimits::default());
-        let summary: Vec<_> = clusters
-            .iter()
-            .map(|c| (c.id, c.members.clone(), c.kind))
-            .collect();
-        assert_eq!(
-            summary,
-            vec![
-                (0, vec![0, 2, 5], ClusterKind::SameForeground),
-                (1, vec![1, 3], ClusterKind::Duplicates),
-                (4, vec![4, 6], ClusterKind::SameBackground),
-            ]
-        );
-        assert!(clusters.iter().all(|c| c.members.contains(&c.exemplar)));
-    }
-
-    #[test]
-    fn links_beyond_the_gallery_are_passed_over() {
-        assert!(cluster(2, &[link(0, 9, 1.0, 1.0)], ClusterLimits::default()).is_empty());
-    }
-}
+#[path = "clusters_tests.rs"]
+mod tests;

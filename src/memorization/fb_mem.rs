@@ -69,6 +69,32 @@ impl Judge<'_> {
         })
     }
 
+    /// As [`Self::judge`], comparing with some rows of the gallery only.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn judge_among(
+        &self,
+        image: &RgbImage,
+        rows: &[u32],
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Judgement, JudgeError> {
+        let Matte { alpha, confidence } = self.segmenter.segment(image)?;
+        let matches = match self.index {
+            Some(index) => {
+                let query = Prepared::new(image, &alpha, self.arithmetic)?;
+                let found = index.search_among(&query, TOP_K, rows, cancelled);
+                found.ok_or(JudgeError::Stopped)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Judgement {
+            matte: alpha,
+            confidence,
+            matches,
+        })
+    }
+
     /// Compares a picture whose matte is known.
     ///
     /// # Errors

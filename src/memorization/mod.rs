@@ -1,12 +1,21 @@
 //! From pictures to judgements: the FB-Mem score of a generated picture against the gallery
-//! (arXiv 2508.12148), and the groups of training images that repeat each other.
+//! (arXiv 2508.12148), the groups of training images that repeat each other, and what can be counted with them.
 
+mod assignment;
+mod cliques;
+mod cluster_ids;
 mod clusters;
 mod evaluation;
 mod fb_mem;
+pub mod kmeans;
 pub mod null;
+mod one_to_many;
 pub mod roc;
 
-pub use clusters::{ClusterLimits, cluster};
+pub use assignment::{Assignment, assign};
+pub use cliques::{Clique, MEMORIZED, largest_clique};
+pub use clusters::{ClusterLimits, cluster, region_clusters};
 pub use evaluation::RegionEvaluation;
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};
+pub use kmeans::{KMeans, kmeans, nearest, silhouette};
+pub use one_to_many::{Bar, Sample, Spread, histogram, one_to_many, one_to_many_reference};

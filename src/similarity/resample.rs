@@ -13,6 +13,8 @@ const HALF: i32 = 1 << (BITS - 1);
 pub enum Filter {
     /// Triangle of radius 1, widened when shrinking.
     Bilinear,
+    /// Cubic with a = −0.5, radius 2.
+    Bicubic,
     /// Sinc windowed by sinc, radius 3.
     Lanczos,
 }
@@ -21,6 +23,7 @@ impl Filter {
     fn radius(self) -> f64 {
         match self {
             Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
             Self::Lanczos => 3.0,
         }
     }
@@ -28,9 +31,22 @@ impl Filter {
     fn weight(self, x: f64) -> f64 {
         match self {
             Self::Bilinear => (1.0 - x.abs()).max(0.0),
+            Self::Bicubic => cubic(x.abs()),
             Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
             Self::Lanczos => 0.0,
         }
+    }
+}
+
+/// Keys' kernel with a = −0.5, of a distance `x ≥ 0`.
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
     }
 }
 

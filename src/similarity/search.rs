@@ -90,6 +90,23 @@ impl Index {
         self.nearest(query, k, &|_| false, cancelled)
     }
 
+    /// As [`search`](Self::search) among some pictures only, by their rows; rows past the end are ignored.
+    pub fn search_among(
+        &self,
+        query: &Prepared,
+        k: usize,
+        among: &[u32],
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Vec<Match>> {
+        let mut wanted = vec![false; self.len()];
+        for &row in among {
+            if let Some(wanted) = wanted.get_mut(row as usize) {
+                *wanted = true;
+            }
+        }
+        self.nearest(query, k, &|i| !wanted[i], cancelled)
+    }
+
     /// The best match of gallery picture `i` among the others for which `skip` is false (leave-one-out;
     /// both sides as training pictures). The outer `None` means cancelled, the inner one no match.
     pub fn nearest_other(

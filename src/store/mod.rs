@@ -32,7 +32,9 @@ pub use recognise::{Recognised, recognise};
 pub use record::{Record, RecordMatch};
 pub use run::{Run, WrittenPicture};
 pub use run_parameters::{RUN_FORMAT, RunParameters};
-pub use scores_csv::{ScoreRow, best_rows, read_scores, write_scores, write_scores_with_null};
+pub use scores_csv::{
+    ScoreColumn, ScoreRow, best_rows, read_scores, write_scores, write_scores_with, write_scores_with_null,
+};
 pub use skipped_csv::{SKIPPED_FILE, write_skipped};
 pub use study_file::{STUDY_FILE, STUDY_FORMAT, StudyFile};
 pub use variant_file::{VARIANT_FORMAT, read_variant, write_variant};

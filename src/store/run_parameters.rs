@@ -2,7 +2,7 @@
 
 use super::toml_keys::Source;
 use crate::{
-    study::{Arithmetic, Problem, Sampling, Thresholds, VariantId},
+    study::{Approximation, Arithmetic, Problem, Sampling, Thresholds, VariantId},
     tables,
 };
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub struct RunParameters {
     pub arithmetic: Arithmetic,
     /// Thresholds at the beginning. They class what is shown and decide nothing that is stored.
     pub thresholds: Thresholds,
+    /// How the gallery was searched, when not exactly. Its method decides results, its recall only tells of them.
+    pub approximation: Option<Approximation>,
 }
 
 /// The file's layout.
@@ -64,6 +66,8 @@ struct File {
     sampling: Sampling,
     #[serde(default)]
     thresholds: Thresholds,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approximation: Option<Approximation>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -99,6 +103,7 @@ impl RunParameters {
             variant: self.variant.clone(),
             sampling: self.sampling.clone(),
             thresholds: self.thresholds,
+            approximation: self.approximation.clone(),
         })
         .map_err(io::Error::other)
     }
@@ -155,6 +160,7 @@ impl RunParameters {
             sampling: file.sampling,
             arithmetic: file.arithmetic,
             thresholds: file.thresholds,
+            approximation: file.approximation,
         })
     }
 
@@ -210,6 +216,12 @@ impl RunParameters {
             "arithmetic",
             self.arithmetic.to_string(),
             wanted.arithmetic.to_string(),
+        );
+        let search = |a: &Option<Approximation>| a.as_ref().map_or("exact".to_owned(), |a| a.method.clone());
+        compare(
+            "search",
+            search(&self.approximation),
+            search(&wanted.approximation),
         );
         lines
     }

@@ -57,18 +57,27 @@ impl ScoreRow {
     }
 }
 
+/// A further column of a score table. Nothing in it counts for the order or the verdict.
+#[derive(Clone, Copy)]
+pub struct ScoreColumn<'a> {
+    /// Its header.
+    pub name: &'a str,
+    /// Its value for a row, if there is one.
+    pub value: &'a dyn Fn(&ScoreRow) -> Option<f32>,
+}
+
 /// Writes the table: generated pictures in the order in which they first appear, the rows of each ascending
 /// by average (best last). The file is replaced as a whole.
 ///
 /// # Errors
 /// A problem that names the file.
 pub fn write_scores(path: &Path, rows: &[ScoreRow]) -> Result<(), Problem> {
-    write(path, rows, None)
+    write_scores_with(path, rows, &[])
 }
 
 /// As [`write_scores`], with two further columns: where each row's scores stand among the null scores of the gallery,
 /// in percent (share of the null strictly below), as `standing` tells for foreground and background; empty where it
-/// cannot tell. Readers of the reference's columns pass them over.
+/// cannot tell. `more` come after them. Readers of the reference's columns pass them over.
 ///
 /// # Errors
 /// A problem that names the file.
@@ -76,13 +85,25 @@ pub fn write_scores_with_null(
     path: &Path,
     rows: &[ScoreRow],
     standing: &dyn Fn(&RegionScores) -> [Option<f64>; 2],
+    more: &[ScoreColumn<'_>],
 ) -> Result<(), Problem> {
-    write(path, rows, Some(standing))
+    let percent = |p: Option<f64>| p.map(|p| ((1000.0 * p).round() / 1000.0) as f32);
+    let background = |row: &ScoreRow| percent(standing(&row.scores)[1]);
+    let foreground = |row: &ScoreRow| percent(standing(&row.scores)[0]);
+    let values: [&dyn Fn(&ScoreRow) -> Option<f32>; 2] = [&background, &foreground];
+    let own = NULL_COLUMNS.into_iter().zip(values);
+    let columns: Vec<ScoreColumn<'_>> = own
+        .map(|(name, value)| ScoreColumn { name, value })
+        .chain(more.iter().copied())
+        .collect();
+    write_scores_with(path, rows, &columns)
 }
 
-type Percentiles<'a> = &'a dyn Fn(&RegionScores) -> [Option<f64>; 2];
-
-fn write(path: &Path, rows: &[ScoreRow], standing: Option<Percentiles<'_>>) -> Result<(), Problem> {
+/// The same with further columns after the reference's.
+///
+/// # Errors
+/// A problem that names the file.
+pub fn write_scores_with(path: &Path, rows: &[ScoreRow], more: &[ScoreColumn<'_>]) -> Result<(), Problem> {
     let mut place: HashMap<&str, usize> = HashMap::new();
     for row in rows {
         let next = place.len();
@@ -96,24 +117,17 @@ fn write(path: &Path, rows: &[ScoreRow], standing: Option<Percentiles<'_>>) -> R
     });
     atomic::write_with(path, |file| {
         let mut out = csv::Writer::from_writer(std::io::BufWriter::new(file));
-        let more: &[&str] = if standing.is_some() { &NULL_COLUMNS } else { &[] };
-        out.write_record(COLUMNS.iter().chain(more))?;
+        out.write_record(COLUMNS.into_iter().chain(more.iter().map(|c| c.name)))?;
         for row in sorted {
             let cell = |score: Option<f32>| score.map(|s| s.to_string()).unwrap_or_default();
-            let mut cells = vec![
+            let own = [
                 row.original.clone(),
                 row.generated.clone(),
                 cell(row.scores.background),
                 cell(row.scores.foreground),
                 cell(row.average),
             ];
-            if let Some(standing) = standing {
-                let [foreground, background] = standing(&row.scores);
-                cells.extend(
-                    [background, foreground].map(|p| p.map(|p| format!("{p:.3}")).unwrap_or_default()),
-                );
-            }
-            out.write_record(&cells)?;
+            out.write_record(own.into_iter().chain(more.iter().map(|c| cell((c.value)(row)))))?;
         }
         out.flush()
     })

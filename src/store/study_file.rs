@@ -45,6 +45,10 @@ pub struct StudyFile {
     pub segmenter: Option<PathBuf>,
     /// Weights of SAM or MobileSAM.
     pub click_segmenter: Option<PathBuf>,
+    /// Weights file or folder of an embedder.
+    pub embedder: Option<PathBuf>,
+    /// Gallery size from which an embedding shortlist is searched.
+    pub shortlist_from: Option<usize>,
     /// Prompt list.
     pub prompts: Option<PathBuf>,
     /// How pictures are drawn, as far as the file says.
@@ -111,6 +115,7 @@ impl StudyFile {
         let mut model = file.section("model")?;
         let mut gallery = file.section("gallery")?;
         let mut segmenter = file.section("segmenter")?;
+        let mut embedder = file.section("embedder")?;
         let mut prompts = file.section("prompts")?;
         let mut sampling = file.section("sampling")?;
         let mut thresholds = file.section("thresholds")?;
@@ -128,6 +133,10 @@ impl StudyFile {
             mattes: part(&mut gallery, "mattes", &root)?,
             segmenter: part(&mut segmenter, "path", &root)?,
             click_segmenter: part(&mut segmenter, "click", &root)?,
+            embedder: part(&mut embedder, "path", &root)?,
+            shortlist_from: embedder
+                .whole("shortlist_from")?
+                .map(|(n, _)| usize::try_from(n).unwrap_or(usize::MAX)),
             prompts: part(&mut prompts, "path", &root)?,
             seeds: seeds(&mut sampling)?,
             sampling: read_sampling(&mut sampling)?,
@@ -140,12 +149,13 @@ impl StudyFile {
         for (keys, known) in [
             (
                 &file,
-                "format, name, [model], [gallery], [segmenter], [prompts], [sampling], [thresholds], \
-                 [[variants]]",
+                "format, name, [model], [gallery], [segmenter], [embedder], [prompts], [sampling], \
+                 [thresholds], [[variants]]",
             ),
             (&model, "path"),
             (&gallery, "path, captions, mattes"),
             (&segmenter, "path, click"),
+            (&embedder, "path, shortlist_from"),
             (&prompts, "path"),
             (
                 &sampling,
@@ -189,6 +199,8 @@ impl StudyFile {
             gallery_root: self.gallery.clone(),
             segmenter: self.segmenter.clone(),
             click_segmenter: self.click_segmenter.clone(),
+            embedder: self.embedder.clone(),
+            shortlist_from: self.shortlist_from,
             prompts,
             sampling: self.sampling.over(&Sampling::default()),
             suggested: None,

@@ -40,15 +40,26 @@ impl ClusterKind {
     }
 }
 
-/// A connected component of the gallery's [`Link`]s, of two images or more.
+/// Gallery images that repeat each other, two or more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
-    /// Stable across runs: the smallest gallery index among the members.
+    /// Stable across runs and file orders: from the members' content hashes.
     pub id: u32,
     /// Gallery indices, ascending.
     pub members: Vec<u32>,
-    /// The member with the strongest links.
+    /// The medoid: the member most alike to all others together.
     pub exemplar: u32,
     /// What they share.
     pub kind: ClusterKind,
+}
+
+/// The gallery in groups, once by each notion of being alike. An image may be in one group of each list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegionClusters {
+    /// Both regions agree: copies of one picture.
+    pub duplicates: Vec<Cluster>,
+    /// The foreground agrees, whatever is behind it.
+    pub same_foreground: Vec<Cluster>,
+    /// The background agrees, whatever is in front of it: templates.
+    pub same_background: Vec<Cluster>,
 }

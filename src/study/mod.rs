@@ -16,13 +16,13 @@ mod variant;
 mod verdict;
 
 pub use bit_mask::BitMask;
-pub use cluster::{Cluster, ClusterKind, Link};
+pub use cluster::{Cluster, ClusterKind, Link, RegionClusters};
 pub use edit::{
     Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
 };
 pub use generation::{Generation, GenerationKey, Match};
 pub use label::{Labels, RegionLabels, labels_of_prompts};
-pub use outline::{Arithmetic, GalleryImage, StudyOutline, gallery_names};
+pub use outline::{Approximation, Arithmetic, GalleryImage, StudyOutline, gallery_names};
 pub use problem::{Problem, Skipped};
 pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};

@@ -88,6 +88,29 @@ pub fn gallery_names(gallery: &[GalleryImage]) -> Vec<String> {
         .collect()
 }
 
+/// How a gallery is searched when not every image is compared with a picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Approximation {
+    /// How the images that are compared are chosen.
+    pub method: String,
+    /// Measured share of the exact best matches that are found, in `[0, 1]`; `None` before it is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<f32>,
+    /// Searches that measured it.
+    #[serde(default)]
+    pub queries: usize,
+}
+
+impl fmt::Display for Approximation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "approximate: {}", self.method)?;
+        match self.recall {
+            Some(recall) => write!(f, ", recall {recall:.3} in {} searches", self.queries),
+            None => f.write_str(", recall not measured"),
+        }
+    }
+}
+
 /// The parts of a study. Any part may be missing: a gallery without a model can still judge pictures,
 /// a model without a gallery can still draw them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -106,6 +129,11 @@ pub struct StudyOutline {
     pub segmenter: Option<PathBuf>,
     /// Weights of SAM or MobileSAM, for regions that a person points at.
     pub click_segmenter: Option<PathBuf>,
+    /// Weights of an embedder (SSCD, DINOv2, CLIP); the built-in descriptor stands in without.
+    pub embedder: Option<PathBuf>,
+    /// Gallery size from which an embedding shortlist is searched instead of everything; the program's default when
+    /// `None`.
+    pub shortlist_from: Option<usize>,
     /// Prompts, by index.
     pub prompts: Vec<Prompt>,
     /// How pictures are drawn.

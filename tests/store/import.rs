@@ -210,15 +210,13 @@ fn percentiles_are_further_columns_that_readers_pass_over() {
         "img_0000_00.jpg",
         RegionScores::new(0.75, 0.5),
     )];
-    write_scores_with_null(&path, &rows, &|s| {
-        [s.foreground.map(|f| f64::from(f) * 100.0), None]
-    })
-    .unwrap();
+    let standing = |s: &RegionScores| [s.foreground.map(|f| f64::from(f) * 100.0), None];
+    write_scores_with_null(&path, &rows, &standing, &[]).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(
         text,
         "original image,generated image,Background Scores,Foreground Scores,Average Scores,\
-         Background Null Percentile,Foreground Null Percentile\n1.png,img_0000_00.jpg,0.5,0.75,0.625,,75.000\n"
+         Background Null Percentile,Foreground Null Percentile\n1.png,img_0000_00.jpg,0.5,0.75,0.625,,75\n"
     );
     assert_eq!(read_scores(&path).unwrap(), (rows, Vec::new()));
 }

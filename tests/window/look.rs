@@ -1,14 +1,14 @@
 //! What the window looks like. Needs a graphics adapter, of which lavapipe is one.
 
 use crate::fixture::{Fed, step};
-use egui_kittest::Harness;
+use egui_kittest::{Harness, kittest::Queryable as _};
 use pentimento::{
     app::{Action, AppOptions, Command, Pick},
     engine::{Event, JobKind, Progress},
     render::Mode,
     study::GenerationKey,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// A window that can be drawn; `None`, with a remark, where there is no adapter.
 fn window() -> Option<Fed> {
@@ -35,6 +35,16 @@ fn dark_and_light() {
     fed.harness.state_mut().ask(Action::Command(Command::ToggleTheme));
     fed.settle();
     fed.harness.snapshot("window-light");
+}
+
+#[test]
+fn the_map() {
+    let Some(mut fed) = window() else { return };
+    fed.open(true);
+    fed.tell(Event::Map(Arc::new(crate::map::map())));
+    fed.harness.get_by_label("Map").click();
+    fed.settle();
+    fed.harness.snapshot("window-map");
 }
 
 #[test]

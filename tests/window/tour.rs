@@ -20,7 +20,10 @@ fn newcomer() -> Fed {
 fn the_first_start_shows_five_cards() {
     let mut fed = newcomer();
     fed.settle();
-    assert!(fed.harness.query_by_label("1 of 5").is_none(), "no study is open yet");
+    assert!(
+        fed.harness.query_by_label("1 of 5").is_none(),
+        "no study is open yet"
+    );
     fed.open(true);
     fed.harness.get_by_label("1 of 5");
     fed.harness.get_by_label("Next").click();
@@ -58,7 +61,9 @@ fn the_stage_plays_by_itself_and_gives_the_overlay_back() {
     let builder = Harness::builder().with_step_dt(0.5);
     let mut fed = Fed::build(builder, [1280.0, 800.0], AppOptions::default());
     fed.open(true);
-    fed.harness.state_mut().ask(Action::Command(Command::Show(Mode::Outline)));
+    fed.harness
+        .state_mut()
+        .ask(Action::Command(Command::Show(Mode::Outline)));
     fed.harness.state_mut().ask(Action::PickPrompt(0, Pick::Only));
     fed.settle();
     fed.harness.state_mut().ask(Action::Command(Command::Autoplay));

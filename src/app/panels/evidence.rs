@@ -9,7 +9,7 @@ use crate::{
         theme::{self, UNIT},
     },
     render::Highlight,
-    study::{Match, RegionScores},
+    study::{ClusterKind, Match, RegionScores},
 };
 use egui::{
     Align2, Color32, CornerRadius, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -19,6 +19,8 @@ use egui_tiles::UiResponse;
 const PICTURE: f32 = 72.0;
 const FAN: f32 = 8.0;
 const SMALL_PICTURE: f32 = 30.0;
+/// Siblings that show behind a card's picture.
+const FANNED: usize = 2;
 
 /// Matches of one group of the gallery, by their place in the list.
 struct Group {
@@ -38,6 +40,13 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         (n, g) => format!("{n} best, in {g} groups"),
     };
     let header = controls::header(ui, cx, "Evidence", &note);
+    if let Some(how) = &cx.state.study.approximation {
+        ui.label(
+            egui::RichText::new(how.to_string())
+                .small()
+                .color(cx.theme.danger),
+        );
+    }
     if matches.is_empty() {
         nothing(ui, cx, generation.is_some());
         return controls::moved(&header);
@@ -108,7 +117,13 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
         .outline()
         .and_then(|o| o.gallery.get(gallery as usize));
     let name = image.map_or_else(|| format!("image {gallery}"), |i| i.name());
+    let copies = cx.state.study.copies_of(gallery);
     let title = match &cluster {
+        Some(c) if c.kind == ClusterKind::Duplicates => format!("{copies} copies in the gallery"),
+        Some(c) if copies > 1 => {
+            let words = c.kind.words();
+            format!("{} images, {words}, {copies} copies of this one", c.members.len())
+        }
         Some(c) => format!("{} images, {}", c.members.len(), c.kind.words()),
         None => "single image".to_owned(),
     };
@@ -134,9 +149,12 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
     let picture = Rect::from_min_size(rect.min + vec2(2.0, 2.0) * UNIT, vec2(PICTURE, PICTURE));
     let siblings: Vec<u32> = cluster
         .iter()
-        .flat_map(|c| c.members.iter().copied())
+        // The exemplar is the nearest behind.
+        .flat_map(|c| {
+            std::iter::once(c.exemplar).chain(c.members.iter().copied().filter(|m| *m != c.exemplar))
+        })
         .filter(|&m| m != gallery)
-        .take(2)
+        .take(FANNED)
         .collect();
     for (depth, &sibling) in siblings.iter().enumerate().rev() {
         let behind = picture

@@ -7,6 +7,8 @@ mod evidence;
 mod field;
 mod field_axes;
 pub mod log;
+mod map;
+mod map_view;
 mod prompts;
 mod run_settings;
 mod signal;
@@ -27,6 +29,7 @@ pub fn note(cx: &Cx<'_>, pane: Pane) -> String {
     match pane {
         Pane::Field => field::note(cx),
         Pane::Calibration => calibration::note(cx),
+        Pane::Map => map::note(cx),
         _ => String::new(),
     }
 }
@@ -41,6 +44,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
         Pane::Verdict => verdict::ui(ui, cx),
         Pane::Field => field::ui(ui, cx),
         Pane::Calibration => calibration::ui(ui, cx),
+        Pane::Map => map::ui(ui, cx),
         Pane::Log => log::ui(ui, cx),
     }
 }
