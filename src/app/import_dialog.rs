@@ -24,7 +24,7 @@ pub enum Way {
 
 /// Where the prompts come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum From {
+pub enum PromptSource {
     /// The open study.
     #[default]
     Study,
@@ -46,7 +46,7 @@ pub struct ImportDialog {
     /// Path of the table, as written.
     pub table: String,
     /// Where the prompts come from.
-    pub from: From,
+    pub from: PromptSource,
     /// Path of the prompt list, as written.
     pub list: String,
     /// What comes of it.
@@ -80,9 +80,9 @@ impl ImportDialog {
         let mut dialog = Self {
             pattern: "{text}_{seed}".to_owned(),
             from: if survey.prompts.is_empty() {
-                From::Unknown
+                PromptSource::Unknown
             } else {
-                From::Study
+                PromptSource::Study
             },
             survey,
             ..Self::default()
@@ -118,9 +118,9 @@ impl ImportDialog {
             folder: self.survey.folder.clone(),
             names: self.names(),
             prompts: match self.from {
-                From::Study => ImportPrompts::OfStudy,
-                From::Unknown => ImportPrompts::Unknown,
-                From::List => ImportPrompts::List(path_of(&self.list)),
+                PromptSource::Study => ImportPrompts::OfStudy,
+                PromptSource::Unknown => ImportPrompts::Unknown,
+                PromptSource::List => ImportPrompts::List(path_of(&self.list)),
             },
             mattes: None,
         }
@@ -140,7 +140,7 @@ impl ImportDialog {
             }
         };
         let files: Vec<String> = self.survey.files.iter().take(TRIED).cloned().collect();
-        let listed = if self.from == From::Study {
+        let listed = if self.from == PromptSource::Study {
             &self.survey.prompts[..]
         } else {
             &[]
@@ -165,7 +165,7 @@ impl ImportDialog {
 
     fn can_import(&self) -> bool {
         let table = self.way != Way::Table || !self.table.trim().is_empty();
-        let list = self.from != From::List || !self.list.trim().is_empty();
+        let list = self.from != PromptSource::List || !self.list.trim().is_empty();
         let fits = self.way == Way::Table || self.preview.fits > 0;
         self.survey.gallery > 0 && table && list && fits
     }
@@ -267,14 +267,14 @@ fn prompts(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut ImportDialog) {
         let count = dialog.survey.prompts.len();
         let name = format!("those of the open study ({count})");
         ui.add_enabled_ui(count > 0, |ui| {
-            ui.radio_value(&mut dialog.from, From::Study, name)
+            ui.radio_value(&mut dialog.from, PromptSource::Study, name)
         });
-        ui.radio_value(&mut dialog.from, From::Unknown, "not known");
-        ui.radio_value(&mut dialog.from, From::List, "in a list");
+        ui.radio_value(&mut dialog.from, PromptSource::Unknown, "not known");
+        ui.radio_value(&mut dialog.from, PromptSource::List, "in a list");
         path_field(
             ui,
             cx,
-            dialog.from == From::List,
+            dialog.from == PromptSource::List,
             &mut dialog.list,
             "Prompt list",
             Wanted::ImportPrompts,

@@ -5,7 +5,7 @@ use crate::{
     engine::Eta,
     memorization::{
         ClusterLimits, cluster,
-        null::{Null, groups_of_rows, measure},
+        null::{Null, Stranger, groups_of_rows, measure},
     },
     similarity::{Index, Prepared},
     study::{Arithmetic, Region, RegionScores, Thresholds, Verdict},
@@ -29,7 +29,7 @@ pub fn of_gallery(
     let groups = groups_of_rows(&cluster(index.len(), &links, limits, &[]), &rows);
     let corrected = index.arithmetic() == Arithmetic::Corrected;
     let mut eta = Eta::new(index.len() as f64);
-    let mut tell = |done: &[Option<RegionScores>]| {
+    let mut tell = |done: &[Stranger]| {
         let left = eta.left(done.len() as f64);
         console.progress("Calibrating on the gallery", done.len(), index.len(), left);
     };
@@ -74,9 +74,10 @@ fn lines(null: &Null, rate: f64) -> Vec<String> {
     let mut lines = vec![format!(
         "null: {} training images against those that are not their near-duplicates{}",
         null.scores().len(),
-        match null.alone() {
-            0 => String::new(),
-            n => format!(" ({n} more have no others)"),
+        match (null.kin(), null.alone()) {
+            (0, 0) => String::new(),
+            (kin, alone) =>
+                format!(" ({kin} have near-duplicates beyond their groups, {alone} more have no others)"),
         }
     )];
     for region in Region::ALL {

@@ -82,19 +82,14 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     console.progress("Preparing the gallery", gallery.len(), gallery.len(), None);
     console.end();
 
-    let null = match args.null {
-        Some(_) => Some(super::null::of_gallery(
-            &index,
-            &|row| {
-                let entry = gallery.get(kept[row])?;
-                let (image, matte) = read_with_matte(entry, segmenter.as_ref()).ok()?;
-                Prepared::new(&image, &matte, args.arithmetic).ok()
-            },
-            &pool,
-            &mut console,
-        )),
-        None => None,
-    };
+    let null = args.null.map(|_| {
+        let generated = |row: usize| {
+            let entry = gallery.get(*kept.get(row)?)?;
+            let (image, matte) = read_with_matte(entry, segmenter.as_ref()).ok()?;
+            Prepared::new(&image, &matte, args.arithmetic).ok()
+        };
+        super::null::of_gallery(&index, &generated, &pool, &mut console)
+    });
     let mut rows = Vec::new();
     let mut eta = Eta::new(generated.len() as f64);
     let mut scored = 0;

@@ -12,7 +12,7 @@ use crate::{
     gallery,
     memorization::{
         ClusterLimits, cluster,
-        null::{MeasuredNull, Null, groups_of_rows, measure},
+        null::{KIN, MeasuredNull, Null, groups_of_rows, measure},
     },
     similarity::Prepared,
     study::{Arithmetic, Cluster, Problem},
@@ -100,7 +100,10 @@ impl Session {
     fn null_key(&self, gallery: &PreparedGallery) -> String {
         let name = gallery.file.file_stem().unwrap_or_default().to_string_lossy();
         let limits = ClusterLimits::default();
-        format!("1 {name} links {} {}", limits.foreground, limits.background)
+        format!(
+            "2 {name} links {} {} kin {KIN:?}",
+            limits.foreground, limits.background
+        )
     }
 
     /// The groups of the gallery: from the cache, else found now, instead of by the slow thread beside.

@@ -3,10 +3,16 @@
 //! Every gallery picture takes the place of a *new* picture: it is compared with all others except its
 //! near-duplicates (leave-one-out), and its best match is taken exactly as that of a generated picture (the
 //! training image with the highest average score). The foreground and background scores of these matches are
-//! the null. Near-duplicates of a picture are the members of its own group as [`cluster`](super::cluster) finds
-//! them: connected by pairs whose foreground or background score reaches [`ClusterLimits`](super::ClusterLimits).
-//! So a null score lies below these limits by construction; a gallery of many pictures alike, but not alike enough
-//! for a group, has a high null, and fixed thresholds would call its honest likenesses copies.
+//! the null. Near-duplicates of a picture are
+//!
+//! * the members of its own group as [`cluster`](super::cluster) finds them, connected by pairs whose foreground or
+//!   background score reaches [`ClusterLimits`](super::ClusterLimits), and
+//! * every picture, with its group, whose foreground or background score with it reaches [`KIN`]: variants of one
+//!   template that lie just below the limits of a group.
+//!
+//! So a null score lies below [`KIN`] by construction. Where that takes most of a gallery away (plain backgrounds that
+//! all look alike), nothing is suggested, see [`NoThreshold::Kin`]. A gallery of many objects of one kind has a high
+//! foreground null, and fixed thresholds would call its honest likenesses copies.
 //!
 //! Thresholds are suggested as in split conformal prediction: at rate α and `n` null scores, at most
 //! `⌊α·(n + 1)⌋ − 1` of them may reach the threshold, so that a new picture that is exchangeable with the gallery's
@@ -14,9 +20,21 @@
 
 use crate::{
     similarity::{Index, Prepared},
-    study::{Cluster, Region, RegionScores, Thresholds, Verdict},
+    study::{Cluster, Match, Region, RegionScores, Thresholds, Verdict},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// Scores from which a match is a near-duplicate and not a stranger. For the foreground as for groups: silhouettes on
+/// black reach 0.9 by themselves. For the background lower than for groups: in the demo's probes unrelated backgrounds
+/// reach 0.61 (0.70 under the RGBA arithmetics), variants of one background begin at 0.76 (0.82).
+pub const KIN: RegionScores = RegionScores {
+    foreground: Some(0.92),
+    background: Some(0.72),
+};
+
+/// Searches for one picture before it counts as having kin only.
+const ROUNDS: usize = 64;
 
 /// With fewer null scores of a region, no score is given a standing among them.
 pub const FEWEST: usize = 20;
@@ -31,6 +49,7 @@ pub struct Null {
     /// Ascending, foreground and background.
     sorted: [Vec<f32>; 2],
     alone: usize,
+    kin: usize,
 }
 
 /// Where a score stands among the null scores of its region.
@@ -75,6 +94,17 @@ pub enum NoThreshold {
         /// As many are needed.
         needed: usize,
     },
+    /// Most of the gallery is near-duplicates of the rest: what is left says little about a new picture.
+    #[error(
+        "{kin} of {all} training images are near-duplicates of others beyond their own groups: what is left says little \
+         about new pictures"
+    )]
+    Kin {
+        /// Pictures with near-duplicates beyond their group, or with nothing else.
+        kin: usize,
+        /// Pictures in all.
+        all: usize,
+    },
     /// The null reaches 1.
     #[error("unrelated training images score up to {0:.3}: no threshold up to 1 keeps the rate")]
     NoRoom(f32),
@@ -84,9 +114,9 @@ pub enum NoThreshold {
 }
 
 impl Null {
-    /// The null from each picture's best match outside its group; `None` for a picture that has none.
-    pub fn new(nearest: &[Option<RegionScores>]) -> Self {
-        let scores: Vec<RegionScores> = nearest.iter().flatten().copied().collect();
+    /// The null from each picture's best match among strangers.
+    pub fn new(nearest: &[Stranger]) -> Self {
+        let scores: Vec<RegionScores> = nearest.iter().filter_map(|s| s.scores).collect();
         let sorted = Region::ALL.map(|region| {
             let mut values: Vec<f32> = scores.iter().filter_map(|s| s.of(region)).collect();
             values.sort_unstable_by(f32::total_cmp);
@@ -94,6 +124,7 @@ impl Null {
         });
         Self {
             alone: nearest.len() - scores.len(),
+            kin: nearest.iter().filter(|s| s.kin && s.scores.is_some()).count(),
             scores,
             sorted,
         }
@@ -104,7 +135,12 @@ impl Null {
         &self.scores
     }
 
-    /// Pictures without any match outside their group; they are not part of the null.
+    /// Pictures that have near-duplicates beyond their own group.
+    pub fn kin(&self) -> usize {
+        self.kin
+    }
+
+    /// Pictures without any match among strangers; they are not part of the null.
     pub fn alone(&self) -> usize {
         self.alone
     }
@@ -142,6 +178,10 @@ impl Null {
     pub fn threshold(&self, region: Region, rate: f64) -> Result<f32, NoThreshold> {
         if !(rate > 0.0 && rate < 1.0) {
             return Err(NoThreshold::Rate(rate));
+        }
+        let (kin, all) = (self.kin + self.alone, self.scores.len() + self.alone);
+        if kin * 2 > all {
+            return Err(NoThreshold::Kin { kin, all });
         }
         let values = self.of(region);
         // The product of a decimal rate and a whole number may fall just short of it.
@@ -189,7 +229,32 @@ pub fn groups_of_rows(clusters: &[Cluster], rows: &[u32]) -> Vec<Option<u32>> {
     rows.iter().map(|row| groups.get(row).copied()).collect()
 }
 
-/// Measures the null of a gallery, row by row: the best match of each picture outside its group.
+/// The best match of a picture among those that are not its near-duplicates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stranger {
+    /// Its scores; `None` where all others are near-duplicates, or share no region.
+    pub scores: Option<RegionScores>,
+    /// Whether near-duplicates beyond the picture's own group were passed over.
+    #[serde(default)]
+    pub kin: bool,
+}
+
+impl From<RegionScores> for Stranger {
+    fn from(scores: RegionScores) -> Self {
+        Self {
+            scores: Some(scores),
+            kin: false,
+        }
+    }
+}
+
+/// Whether two pictures with these scores are near-duplicates.
+fn is_kin(scores: &RegionScores) -> bool {
+    let reaches = |region| scores.of(region).zip(KIN.of(region)).is_some_and(|(s, k)| s >= k);
+    Region::ALL.into_iter().any(reaches)
+}
+
+/// Measures the null of a gallery, row by row: the best match of each picture among strangers.
 ///
 /// `groups` names the group of each row, `None` for a picture that stands alone. `done` holds the first rows if they
 /// were measured before. `query` prepares a picture as a generated one; where it gives `None`, the stored training
@@ -198,24 +263,49 @@ pub fn groups_of_rows(clusters: &[Cluster], rows: &[u32]) -> Vec<Option<u32>> {
 pub fn measure(
     index: &Index,
     groups: &[Option<u32>],
-    mut done: Vec<Option<RegionScores>>,
+    mut done: Vec<Stranger>,
     query: &(dyn Fn(usize) -> Option<Prepared> + Sync),
     cancelled: &(dyn Fn() -> bool + Sync),
-    progress: &mut (dyn FnMut(&[Option<RegionScores>]) + Send),
-) -> Option<Vec<Option<RegionScores>>> {
+    progress: &mut (dyn FnMut(&[Stranger]) + Send),
+) -> Option<Vec<Stranger>> {
     done.truncate(index.len());
     for row in done.len()..index.len() {
-        let own = groups.get(row).copied().flatten();
-        let same =
-            |other: usize| other == row || (own.is_some() && groups.get(other).copied().flatten() == own);
-        let found = match query(row) {
-            Some(prepared) => index.nearest_except(&prepared, &same, cancelled)?,
-            None => index.nearest_other(row, &same, cancelled)?,
+        let prepared = query(row);
+        let search = |skip: &(dyn Fn(usize) -> bool + Sync)| match &prepared {
+            Some(prepared) => index.nearest_except(prepared, skip, cancelled),
+            None => index.nearest_other(row, skip, cancelled),
         };
-        done.push(found.map(|m| m.scores));
+        done.push(stranger(row, groups, &search)?);
         progress(&done);
     }
     Some(done)
+}
+
+/// The best match of one picture among those that are not to be skipped; the outer `None` means cancelled.
+type Search<'a> = &'a dyn Fn(&(dyn Fn(usize) -> bool + Sync)) -> Option<Option<Match>>;
+
+/// Searches again without each near-duplicate that is found, and without its group.
+fn stranger(row: usize, groups: &[Option<u32>], search: Search<'_>) -> Option<Stranger> {
+    let group_of = |i: usize| groups.get(i).copied().flatten();
+    let mut kin_groups: HashSet<u32> = group_of(row).into_iter().collect();
+    let mut kin: HashSet<usize> = HashSet::from([row]);
+    let mut found = Stranger::default();
+    for _ in 0..ROUNDS {
+        let skip =
+            |other: usize| kin.contains(&other) || group_of(other).is_some_and(|g| kin_groups.contains(&g));
+        match search(&skip)? {
+            Some(near) if is_kin(&near.scores) => {
+                found.kin = true;
+                kin.insert(near.gallery as usize);
+                kin_groups.extend(group_of(near.gallery as usize));
+            }
+            other => {
+                found.scores = other.map(|m| m.scores);
+                break;
+            }
+        }
+    }
+    Some(found)
 }
 
 /// What is kept of a null on disk, finished or not.
@@ -226,7 +316,7 @@ pub struct MeasuredNull {
     /// Rows of the index in all.
     pub rows: usize,
     /// The first rows' best matches.
-    pub nearest: Vec<Option<RegionScores>>,
+    pub nearest: Vec<Stranger>,
 }
 
 impl MeasuredNull {
@@ -243,7 +333,7 @@ impl MeasuredNull {
             && self
                 .nearest
                 .iter()
-                .flatten()
+                .filter_map(|s| s.scores)
                 .flat_map(|s| [s.foreground, s.background])
                 .flatten()
                 .all(f32::is_finite)
@@ -257,7 +347,7 @@ mod tests {
     /// Foreground 0.001 … n/1000, background half of it.
     fn even(n: usize) -> Null {
         let scores: Vec<_> = (1..=n)
-            .map(|i| Some(RegionScores::new(i as f32 / 1000.0, i as f32 / 2000.0)))
+            .map(|i| RegionScores::new(i as f32 / 1000.0, i as f32 / 2000.0).into())
             .collect();
         Null::new(&scores)
     }
@@ -306,15 +396,60 @@ mod tests {
             Some(Standing { below: 20, of: 20 })
         );
         assert!(null.threshold(Region::Foreground, 0.0).is_err());
-        let empty = Null::new(&[None, None]);
+        let empty = Null::new(&[Stranger::default(); 2]);
         assert_eq!(empty.alone(), 2);
         assert_eq!(empty.false_alarms(Region::Foreground, 0.5), None);
         assert!(empty.threshold(Region::Background, 0.5).is_err());
     }
 
     #[test]
+    fn kin_of_kin_is_passed_over_until_a_stranger_is_found() {
+        // Row 0 with its group 7; 2 shares its background and brings its group 9; 4 is the first stranger.
+        let groups = [Some(7), Some(7), Some(9), Some(9), None];
+        let scores = [(1.0, 1.0), (0.99, 0.9), (0.5, 0.8), (0.4, 0.7), (0.6, 0.3)];
+        let all = |skip: &(dyn Fn(usize) -> bool + Sync)| {
+            let best = (0..scores.len()).filter(|&i| !skip(i)).max_by(|&a, &b| {
+                let sum = |i: usize| scores[i].0 + scores[i].1;
+                f32::total_cmp(&sum(a), &sum(b))
+            });
+            Some(best.map(|i| Match {
+                gallery: i as u32,
+                scores: RegionScores::new(scores[i].0, scores[i].1),
+            }))
+        };
+        let found = stranger(0, &groups, &all).unwrap();
+        assert_eq!(found.scores, Some(RegionScores::new(0.6, 0.3)));
+        assert!(found.kin);
+        // Cancelled is not the same as alone.
+        assert_eq!(stranger(0, &groups, &|_| None), None);
+        assert_eq!(stranger(0, &groups, &|_| Some(None)), Some(Stranger::default()));
+    }
+
+    #[test]
+    fn a_gallery_of_kin_suggests_nothing() {
+        let mut nearest = vec![Stranger::from(RegionScores::new(0.5, 0.5)); 400];
+        nearest[..201].iter_mut().for_each(|s| s.kin = true);
+        let null = Null::new(&nearest);
+        assert_eq!(null.kin(), 201);
+        assert_eq!(
+            null.threshold(Region::Background, 0.01),
+            Err(NoThreshold::Kin { kin: 201, all: 400 })
+        );
+        assert!(
+            Null::new(&nearest[2..])
+                .threshold(Region::Background, 0.01)
+                .is_err()
+        );
+        assert!(
+            Null::new(&nearest[3..])
+                .threshold(Region::Background, 0.01)
+                .is_ok()
+        );
+    }
+
+    #[test]
     fn a_null_that_reaches_one_has_no_threshold() {
-        let scores = vec![Some(RegionScores::new(1.0, 0.995)); 200];
+        let scores = vec![Stranger::from(RegionScores::new(1.0, 0.995)); 200];
         let null = Null::new(&scores);
         assert_eq!(
             null.threshold(Region::Foreground, 0.01),
@@ -343,7 +478,7 @@ mod tests {
         let kept = MeasuredNull {
             key: "a".into(),
             rows: 3,
-            nearest: vec![None, Some(RegionScores::new(0.5, 0.5))],
+            nearest: vec![Stranger::default(), RegionScores::new(0.5, 0.5).into()],
         };
         assert!(kept.fits("a", 3) && !kept.is_complete());
         assert!(!kept.fits("b", 3) && !kept.fits("a", 2));

@@ -108,22 +108,39 @@ impl Record {
 pub(super) struct GalleryNames {
     names: Vec<String>,
     by_name: HashMap<String, u32>,
+    /// By file name alone, for images that were put into other folders; `None` where several have it.
+    by_file: HashMap<String, Option<u32>>,
 }
 
 impl GalleryNames {
     pub(super) fn new(gallery: &[GalleryImage]) -> Self {
         let names = gallery_names(gallery);
         let by_name = names.iter().cloned().zip(0..).collect();
-        Self { names, by_name }
+        let mut by_file: HashMap<String, Option<u32>> = HashMap::new();
+        for (name, at) in names.iter().zip(0..) {
+            by_file
+                .entry(file_of(name).to_owned())
+                .and_modify(|other| *other = None)
+                .or_insert(Some(at));
+        }
+        Self {
+            names,
+            by_name,
+            by_file,
+        }
     }
 
     fn index(&self, found: &RecordMatch) -> Option<u32> {
         if self.names.get(found.gallery as usize) == Some(&found.name) {
-            Some(found.gallery)
-        } else {
-            self.by_name.get(&found.name).copied()
+            return Some(found.gallery);
         }
+        let by_name = self.by_name.get(&found.name).copied();
+        by_name.or_else(|| self.by_file.get(file_of(&found.name)).copied().flatten())
     }
+}
+
+fn file_of(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 /// A record may come from anywhere: its paths stay inside the run's folder.

@@ -23,12 +23,10 @@ fn prompts(texts: &[&str]) -> Vec<Prompt> {
         .collect()
 }
 
-/// Planned pictures as `(file, prompt index, seed, text)`.
-fn plan(
-    names: &ImportNames,
-    files: &[&str],
-    listed: &[Prompt],
-) -> (Vec<(String, u32, u64, String)>, Vec<String>) {
+/// A planned picture: file, prompt index, seed, text.
+type Planned = (String, u32, u64, String);
+
+fn plan(names: &ImportNames, files: &[&str], listed: &[Prompt]) -> (Vec<Planned>, Vec<String>) {
     let files: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
     let plan = names.resolve().unwrap().0.plan(&files, listed);
     let pictures = plan
@@ -44,7 +42,7 @@ fn plan(
     (pictures, skipped)
 }
 
-fn expect(found: &[(String, u32, u64, String)], wanted: &[(&str, u32, u64, &str)]) {
+fn expect(found: &[Planned], wanted: &[(&str, u32, u64, &str)]) {
     let found: Vec<_> = found
         .iter()
         .map(|(f, p, s, t)| (f.as_str(), *p, *s, t.as_str()))

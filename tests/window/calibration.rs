@@ -16,7 +16,7 @@ pub fn null(count: usize) -> Null {
     let scores: Vec<_> = (0..count)
         .map(|i| {
             let share = i as f32 / count as f32;
-            Some(RegionScores::new(0.3 + 0.4 * share, 0.2 + 0.3 * share * share))
+            RegionScores::new(0.3 + 0.4 * share, 0.2 + 0.3 * share * share).into()
         })
         .collect();
     Null::new(&scores)

@@ -5,7 +5,7 @@ use super::calibration_plots::{histogram, roc};
 use crate::{
     app::{action::Action, command::Command, context::Cx, controls, theme::UNIT},
     memorization::{RegionEvaluation, null::DEFAULT_RATE, roc::Roc},
-    study::{Region, RegionLabels, Thresholds},
+    study::{Region, Thresholds},
 };
 use egui::{Grid, Id, Rect, RichText, ScrollArea, Ui, UiBuilder, pos2, vec2};
 use egui_tiles::UiResponse;
@@ -94,7 +94,7 @@ fn evaluated(ui: &Ui, cx: &Cx<'_>) -> Arc<Evaluated> {
     let pictures: Vec<_> = state
         .study
         .generations()
-        .filter_map(|g| Some((g.scores()?, state.label(g.key).unwrap_or(RegionLabels::default()))))
+        .filter_map(|g| Some((g.scores()?, state.label(g.key).unwrap_or_default())))
         .collect();
     let made = Arc::new(Evaluated {
         key,
@@ -110,6 +110,7 @@ fn numbers(ui: &mut Ui, cx: &mut Cx<'_>, evaluated: &Evaluated) {
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         let weak = cx.theme.weak;
         let small = |text: String| RichText::new(text).small();
+        ui.spacing_mut().interact_size.y = 3.5 * UNIT;
         Grid::new("calibration numbers")
             .num_columns(3)
             .spacing(vec2(3.0 * UNIT, 2.0))
@@ -170,8 +171,9 @@ fn rows(cx: &Cx<'_>, evaluated: &Evaluated) -> Vec<NumberRow> {
         ),
         (
             "TPR at 1 % FPR, nearest",
-            "FB-Mem: at the point whose false-positive rate is nearest to 1 %. In brackets with all points of the \
-             curve, where it differs from the curve without points on straight lines (scikit-learn's default)",
+            "FB-Mem: at the point whose false-positive rate is nearest to 1 %; of equally near ones the first, so that a \
+             perfect separation without a point near 1 % gives 0. In brackets with all points of the curve, where it \
+             differs from the curve without points on straight lines (scikit-learn's default)",
             each(&|e| both(of_roc(e, &|r| r.tpr_nearest_fpr(FPR)))),
         ),
         (
@@ -219,7 +221,7 @@ fn rows(cx: &Cx<'_>, evaluated: &Evaluated) -> Vec<NumberRow> {
             "At most 1 % of the gallery's unrelated pictures reach it",
             region_words(&|r| match null.map(|n| n.threshold(r, DEFAULT_RATE)) {
                 Some(Ok(t)) => format!("{t:.2}"),
-                Some(Err(_)) => "n/a: too few".to_owned(),
+                Some(Err(_)) => "n/a".to_owned(),
                 None => "not measured".to_owned(),
             }),
         ),
