@@ -4,7 +4,7 @@
 use super::{Event, places::user_data, session::Session, views::THUMBNAIL_SIDE};
 use crate::{
     gallery::{decode_rgb, thumbnail},
-    store::{Record, RecordMatch, Run, RunParameters, WrittenPicture},
+    store::{Record, RecordEmbedding, RecordMatch, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
 use sha2::{Digest, Sha256};
@@ -76,6 +76,7 @@ impl Session {
         generation: &Generation,
         image: &WrittenPicture,
         matte: Option<&WrittenPicture>,
+        embedding: Option<RecordEmbedding>,
     ) -> Record {
         let name = |index: u32| self.outline.gallery.get(index as usize).map(|g| g.name());
         Record {
@@ -95,6 +96,7 @@ impl Session {
                 })
                 .collect(),
             noise_norm: generation.noise_norm.clone(),
+            embedding,
         }
     }
 

@@ -22,7 +22,7 @@ pub use image_names::{PictureName, parse_picture_name};
 pub use picture::{picture_text, write_picture};
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
-pub use record::{Record, RecordMatch};
+pub use record::{Record, RecordEmbedding, RecordMatch};
 pub use run::{Run, WrittenPicture};
 pub use run_parameters::{RUN_FORMAT, RunParameters};
 pub use scores_csv::{ScoreColumn, ScoreRow, best_rows, read_scores, write_scores, write_scores_with};
