@@ -118,6 +118,10 @@ impl Watch {
                 Event::Judged(generation) => {
                     self.judged.insert(generation.key, generation);
                 }
+                Event::Approximate(how) => {
+                    self.console.end();
+                    eprintln!("pentimento: {how}");
+                }
                 Event::Notice(problem) => {
                     self.console.end();
                     super::report(&problem);
