@@ -232,6 +232,10 @@ impl Watch {
                 }
                 Event::Null(null) => self.null = Some(null),
                 Event::Skipped(skipped) => self.skipped = skipped,
+                Event::Approximate(how) => {
+                    self.console.end();
+                    eprintln!("pentimento: {how}");
+                }
                 Event::Notice(problem) => {
                     self.console.end();
                     super::report(&problem);

@@ -57,6 +57,11 @@ impl Embedder {
         }
     }
 
+    /// Whether it is the descriptor without weights.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self, Self::BuiltIn)
+    }
+
     /// Name for columns and labels.
     pub fn name(&self) -> &'static str {
         match self {

@@ -189,7 +189,9 @@ impl Session {
         done: &mut dyn FnMut(usize),
     ) -> Option<Measured> {
         let index = &self.gallery.as_ref()?.index;
-        let file = cache_file(&embedded.key, &format!("recall-{}", index.arithmetic()))
+        // Who answers decides the recall too.
+        let method = Source::method().split(' ').next().unwrap_or_default();
+        let file = cache_file(&embedded.key, &format!("recall-{}-{method}", index.arithmetic()))
             .map(|f| f.with_extension("json"));
         let kept = file
             .as_ref()

@@ -4,9 +4,11 @@ use super::{CancelToken, JobId, JobKind, session::Session};
 use crate::{
     embedding::{Embedder, Vectors},
     gallery::{cache_dir, content_hash, decode_rgb, folder_hash},
-    study::Problem,
+    store::RecordEmbedding,
+    study::{Generation, Problem},
 };
 use candle_core::{Device, Tensor, safetensors};
+use image::RgbImage;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::{
@@ -103,6 +105,18 @@ impl Session {
         };
         self.embedded = Some(embedded.clone());
         Ok(Some(embedded))
+    }
+
+    /// Cosine of a picture and its best training image, when the study names an embedder.
+    pub(super) fn embedding_of(&self, image: &RgbImage, generation: &Generation) -> Option<RecordEmbedding> {
+        let embedded = self.embedded.as_ref().filter(|e| !e.embedder.is_built_in())?;
+        let best = generation.matches.first()?.gallery;
+        let row = embedded.rows.binary_search(&best).ok()?;
+        let vector = self.pool.install(|| embedded.embedder.embed(image)).ok()?;
+        Some(RecordEmbedding {
+            by: embedded.embedder.name().into(),
+            cosine: embedded.vectors.cosine(row, &vector)?,
+        })
     }
 
     fn embed_gallery(

@@ -34,6 +34,11 @@ impl Session {
             // One that does not fit must not begin a run.
             self.pipeline_of(variant)?;
         }
+        // Weights that the study names are used; without them nothing is written of embeddings.
+        if self.outline.embedder.is_some() && self.gallery.is_some() && self.embeddings(id, cancel)?.is_none()
+        {
+            return Ok(Outcome::Stopped);
+        }
         let mut run = self.run_for(&job.sampling, variant.map(|v| &**v))?;
         for notice in run.notices() {
             self.notice(notice.clone());
@@ -171,8 +176,12 @@ impl Session {
             return Ok(Outcome::Stopped);
         }
         if !run.has(&key) {
+            let embedding = self.embedding_of(image, &generation);
             let seconds = generation.seconds;
-            run.append(self.record(&generation, written, matte.as_ref()), seconds)?;
+            run.append(
+                self.record(&generation, written, matte.as_ref(), embedding),
+                seconds,
+            )?;
         }
         self.tell_judged(generation);
         Ok(Outcome::Done)

@@ -263,7 +263,8 @@ impl Session {
             thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
             variant: None,
         };
-        let record = self.record(&generation, &written, Some(&matte));
+        let embedding = self.embedding_of(&image, &generation);
+        let record = self.record(&generation, &written, Some(&matte), embedding);
         run.replace(record, 0.0).map_err(Trouble::Run)?;
         self.tell_judged(generation);
         Ok(())

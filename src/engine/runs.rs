@@ -5,7 +5,7 @@ use super::{Event, import::import_folders, places::user_data, session::Session, 
 use crate::{
     gallery::{decode_rgb, thumbnail},
     segmentation::Segmenter,
-    store::{Record, RecordMatch, Run, RunParameters, WrittenPicture},
+    store::{Record, RecordEmbedding, RecordMatch, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
 use sha2::{Digest, Sha256};
@@ -85,6 +85,7 @@ impl Session {
         generation: &Generation,
         image: &WrittenPicture,
         matte: Option<&WrittenPicture>,
+        embedding: Option<RecordEmbedding>,
     ) -> Record {
         let names = self.gallery.as_ref().map(|g| &g.names);
         let name = |index: u32| names.and_then(|n| n.get(index as usize)).cloned();
@@ -105,6 +106,7 @@ impl Session {
                 })
                 .collect(),
             noise_norm: generation.noise_norm.clone(),
+            embedding,
         }
     }
 

@@ -29,7 +29,7 @@ pub use labels::{LabelRow, read_labels};
 pub use picture::{picture_text, write_picture};
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
-pub use record::{Record, RecordMatch};
+pub use record::{Record, RecordEmbedding, RecordMatch};
 pub use run::{Run, WrittenPicture};
 pub use run_parameters::{RUN_FORMAT, RunParameters};
 pub use scores_csv::{

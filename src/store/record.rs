@@ -20,6 +20,15 @@ pub struct RecordMatch {
     pub scores: RegionScores,
 }
 
+/// Cosine of two pictures' embeddings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordEmbedding {
+    /// The embedder and how it sees pictures: “SSCD small_288”.
+    pub by: String,
+    /// In `[-1, 1]`.
+    pub cosine: f32,
+}
+
 /// A finished picture. Says nothing that differs between two runs of the same parameters: the time it took
 /// is kept beside it, in `timings.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +53,9 @@ pub struct Record {
     /// `‖ε_cond − ε_uncond‖₂` per denoising step; a value that is not finite is written as `null`.
     #[serde(default, with = "finite_or_null")]
     pub noise_norm: Vec<f32>,
+    /// Similarity of the whole picture to its best training image by an embedder; not part of the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<RecordEmbedding>,
 }
 
 impl Record {
@@ -65,6 +77,9 @@ impl Record {
             .flat_map(|m| [m.scores.foreground, m.scores.background]);
         if scores.chain([self.confidence]).flatten().any(|s| !s.is_finite()) {
             return Err("a score is not finite".to_owned());
+        }
+        if self.embedding.as_ref().is_some_and(|e| !e.cosine.is_finite()) {
+            return Err("the embedding's cosine is not finite".to_owned());
         }
         Ok(())
     }

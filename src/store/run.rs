@@ -550,6 +550,7 @@ mod tests {
             confidence: None,
             matches: Vec::new(),
             noise_norm: Vec::new(),
+            embedding: None,
         };
         run.append(record(0), 1.0).unwrap();
         // A device that is always full takes the place of the file.
