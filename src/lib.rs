@@ -10,6 +10,7 @@ pub mod diffusion;
 pub mod engine;
 pub mod gallery;
 pub mod memorization;
+mod read_at;
 pub mod render;
 pub mod segmentation;
 pub mod similarity;
