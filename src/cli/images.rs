@@ -3,6 +3,7 @@
 use crate::{
     gallery,
     segmentation::Segmenter,
+    similarity::Index,
     study::{GalleryImage, Problem},
 };
 use std::path::{Path, PathBuf};
@@ -35,4 +36,16 @@ pub fn segmenter(named: Option<&Path>) -> Result<Segmenter, Problem> {
         .at(path)
         .detail(error.to_string())
     })
+}
+
+/// Why a search that nobody cancelled has no result.
+pub fn unreadable(index: &Index) -> Problem {
+    let problem = Problem::new(
+        "The prepared gallery cannot be read any more",
+        "Run the command again.",
+    );
+    match index.failure() {
+        Some(failure) => problem.detail(failure.to_string()),
+        None => problem,
+    }
 }

@@ -7,8 +7,10 @@ mod doctor;
 mod export;
 mod generate;
 mod images;
+mod reference_layout;
 mod scan;
 mod score;
+mod score_reference;
 mod segment;
 
 use crate::study::Problem;

@@ -19,6 +19,9 @@ pub enum JudgeError {
     /// The regions could not be compared.
     #[error(transparent)]
     Similarity(#[from] SimilarityError),
+    /// The prepared gallery can no longer be read; it must be prepared again.
+    #[error("the prepared gallery cannot be read any more: {0}")]
+    Index(String),
     /// Stopped as asked.
     #[error("stopped")]
     Stopped,
@@ -78,7 +81,11 @@ impl Judge<'_> {
         let Some(index) = self.index else {
             return Ok(Vec::new());
         };
-        let query = Prepared::new(image, matte, self.arithmetic)?;
-        index.search(&query, TOP_K, cancelled).ok_or(JudgeError::Stopped)
+        let query = Prepared::query(image, matte, self.arithmetic)?;
+        index.search(&query, TOP_K, cancelled).ok_or_else(|| {
+            index.failure().map_or(JudgeError::Stopped, |failure| {
+                JudgeError::Index(failure.to_string())
+            })
+        })
     }
 }

@@ -3,6 +3,8 @@
 
 mod clusters;
 mod fb_mem;
+mod reference_heap;
 
 pub use clusters::{ClusterLimits, cluster};
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};
+pub use reference_heap::reference_best;
