@@ -3,6 +3,8 @@
 
 #[path = "similarity/pairs.rs"]
 mod pairs;
+#[path = "similarity/reference_folder.rs"]
+mod reference_folder;
 
 use image::{GrayImage, RgbImage, RgbaImage};
 use pentimento::{

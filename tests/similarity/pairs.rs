@@ -3,7 +3,7 @@
 
 use image::{GrayImage, RgbImage};
 use pentimento::{
-    similarity::{PairTerms, Prepared, compare, compare_terms, decode_jpeg, encode_jpeg},
+    similarity::{PairTerms, Prepared, compare, compare_terms, decode_jpeg, encode_jpeg, measure_pair},
     study::Arithmetic,
 };
 use serde::Deserialize;
@@ -51,6 +51,31 @@ struct Table {
     corrected: Vec<Row>,
     torchmetrics: Vec<Row>,
     reference: Vec<Row>,
+    measures: Vec<Measures>,
+}
+
+#[derive(Deserialize)]
+struct Measures {
+    ssim: f64,
+    masked_ssim: Option<f64>,
+    tiled_l2: f64,
+}
+
+#[test]
+fn other_measures_equal_torchmetrics_and_numpy() {
+    let table: Table = serde_json::from_slice(&fixture("scores.json")).unwrap();
+    assert_eq!(table.measures.len(), 12);
+    for (i, ([a, b], want)) in pairs().iter().zip(table.measures).enumerate() {
+        let found = measure_pair((&a.0, &a.1), (&b.0, &b.1)).unwrap();
+        let off = |found: f32, want: f64| (f64::from(found) - want).abs();
+        // torchmetrics in f32 without centring: up to 1e-5 on flat areas.
+        assert!(off(found.ssim, want.ssim) < 2e-5, "pair {i}: {found:?}");
+        assert!(off(found.tiled_l2, want.tiled_l2) < 1e-6, "pair {i}: {found:?}");
+        assert_eq!(found.masked_ssim.is_some(), want.masked_ssim.is_some());
+        if let (Some(found), Some(want)) = (found.masked_ssim, want.masked_ssim) {
+            assert!(off(found, want) < 2e-5, "pair {i}: {found} instead of {want}");
+        }
+    }
 }
 
 /// torchmetrics runs in f32 without centring: terms of flat areas differ by more than scores do.
