@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! cargo bench --bench similarity -- GALLERY_DIR MASK_DIR [PICTURES] [SEGMENTER]
+//! cargo bench --bench similarity -- GALLERY_DIR MASK_DIR grow 500 5000 50000
 //! ```
-//! Wall milliseconds, minimum and median over repetitions. The partner that times torchmetrics on the
+//! Wall milliseconds, minimum and median over repetitions, and on Linux the processor time of all threads
+//! per repetition, which a busy machine disturbs less. `grow` makes galleries of those sizes by mirroring,
+//! shifting and toning the pictures, and tells what a search costs in each. The partner that times torchmetrics on the
 //! same pictures is `tools/fixtures/similarity_speed.py`.
 
 use image::{GrayImage, RgbImage};
@@ -12,9 +15,28 @@ use pentimento::{
     similarity::{Index, IndexBuilder, Prepared, compare, local_map},
     study::Arithmetic,
 };
-use std::{error::Error, path::PathBuf, time::Instant};
+use rayon::prelude::*;
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// Processor milliseconds of all threads of this process so far; 0 where the system does not tell.
+fn processor_ms() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let nanoseconds = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e6
+}
 
 fn time<T>(name: &str, repeats: usize, mut work: impl FnMut(usize) -> T) -> f64 {
+    let before = processor_ms();
     let mut all: Vec<f64> = (0..repeats)
         .map(|i| {
             let start = Instant::now();
@@ -23,8 +45,105 @@ fn time<T>(name: &str, repeats: usize, mut work: impl FnMut(usize) -> T) -> f64 
         })
         .collect();
     all.sort_by(f64::total_cmp);
-    println!("{name}: {:.2} ms (median {:.2})", all[0], all[repeats / 2]);
+    let processor = (processor_ms() - before) / repeats as f64;
+    println!(
+        "{name}: {:.2} ms (median {:.2}; processor {processor:.2})",
+        all[0],
+        all[repeats / 2]
+    );
     all[0]
+}
+
+/// Kilobytes of memory this process holds.
+fn resident_kb() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|l| l.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Variant `v` of a picture: mirrored, shifted, toned.
+fn varied(image: &RgbImage, matte: &GrayImage, v: usize) -> (RgbImage, GrayImage) {
+    let (width, height) = image.dimensions();
+    let shift = |i: u32, n: u32, by: usize| (i as usize + by * 7) % n as usize;
+    let at = |x: u32, y: u32| {
+        let x = shift(x, width, v / 2 % 13) as u32;
+        let y = shift(y, height, v / 26 % 11) as u32;
+        (if v % 2 == 1 { width - 1 - x } else { x }, y)
+    };
+    let tone = |c: u8, k: usize| {
+        let gain = 0.7 + 0.06 * ((v * (k + 3)) % 10) as f32;
+        (f32::from(c) * gain) as u8
+    };
+    let toned = RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = at(x, y);
+        let [r, g, b] = image.get_pixel(x, y).0;
+        image::Rgb([tone(r, 0), tone(g, 1), tone(b, 2)])
+    });
+    let moved = GrayImage::from_fn(width, height, |x, y| {
+        let (x, y) = at(x, y);
+        *matte.get_pixel(x, y)
+    });
+    (toned, moved)
+}
+
+fn grow(gallery: &Path, masks: &Path, sizes: &[String]) -> Result<(), Box<dyn Error>> {
+    let mut names: Vec<PathBuf> = std::fs::read_dir(gallery)?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .collect();
+    names.sort();
+    let read = |p: &PathBuf| {
+        let matte = masks.join(p.file_stem()?).with_extension("png");
+        Some((
+            image::open(p).ok()?.to_rgb8(),
+            image::open(matte).ok()?.to_luma8(),
+        ))
+    };
+    let mut pictures: Vec<_> = names.iter().filter_map(read).collect();
+    let queries: Vec<_> = (0..4).map(|i| pictures.remove(i * pictures.len() / 4)).collect();
+    let arithmetic = Arithmetic::Corrected;
+    let prepared: Vec<Prepared> = queries
+        .iter()
+        .map(|(i, m)| Prepared::query(i, m, arithmetic))
+        .collect::<Result<_, _>>()?;
+    let folder = tempfile::tempdir()?;
+    for size in sizes {
+        let size: usize = size.parse()?;
+        let start = Instant::now();
+        let path = folder.path().join("index");
+        let mut builder = IndexBuilder::create(&path, "bench", arithmetic, size)?;
+        for first in (0..size).step_by(64) {
+            let rows: Vec<_> = (first..(first + 64).min(size))
+                .into_par_iter()
+                .map(|i| {
+                    let (image, matte) = &pictures[i % pictures.len()];
+                    let (image, matte) = varied(image, matte, i / pictures.len());
+                    builder.prepare(&image, &matte)
+                })
+                .collect::<Result<_, _>>()?;
+            for row in rows {
+                builder.push(row)?;
+            }
+        }
+        let built = start.elapsed().as_secs_f64();
+        drop(builder.finish()?);
+        let before = resident_kb().unwrap_or(0);
+        let index = Index::open(&path, "bench", arithmetic).ok_or("does not open")?;
+        println!("— {size} pictures, built in {built:.0} s");
+        println!(
+            "file: {:.0} KB a picture; memory of the index: {:.1} KB a picture",
+            index.file_bytes() as f64 / 1024.0 / size as f64,
+            resident_kb().unwrap_or(0).saturating_sub(before) as f64 / size as f64
+        );
+        let repeats = if size > 10_000 { 2 } else { 4 };
+        time("search, top 5", repeats, |i| {
+            index.search(&prepared[i % 4], 5, &|| false)
+        });
+        let batch: Vec<&Prepared> = prepared.iter().collect();
+        time("search for 4 at once, top 5", 1, |_| {
+            index.search_batch(&batch, 5, &|| false)
+        });
+    }
+    Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,6 +152,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("usage: similarity GALLERY_DIR MASK_DIR [PICTURES] [SEGMENTER]");
         return Ok(());
     };
+    if let [mode, sizes @ ..] = rest
+        && mode == "grow"
+    {
+        return grow(gallery.as_ref(), masks.as_ref(), sizes);
+    }
     let count: usize = rest.first().map_or(Ok(500), |n| n.parse())?;
     let mut names: Vec<PathBuf> = std::fs::read_dir(gallery)?
         .filter_map(|e| Some(e.ok()?.path()))
@@ -97,6 +221,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             index.search(&prepared[i % 8], 5, &|| false)
         });
         println!("  = {:.0} pairs in full", search / pair);
+        let batch: Vec<&Prepared> = prepared.iter().collect();
+        time("search for 8 at once, top 5", 4, |_| {
+            index.search_batch(&batch, 5, &|| false)
+        });
+        println!(
+            "file: {:.0} KB a picture",
+            index.file_bytes() as f64 / 1024.0 / pictures.len() as f64
+        );
         if arithmetic == Arithmetic::Corrected {
             let start = Instant::now();
             let links = index.links(0.8, 0.8, &|| false, &|_, _| {}).ok_or("cancelled")?;

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod gallery;
 pub mod live;
 pub mod memorization;
+mod read_at;
 pub mod render;
 pub mod segmentation;
 pub mod similarity;

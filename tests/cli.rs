@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
+#[path = "cli/reference.rs"]
+mod reference;
 
 #[path = "cli/import.rs"]
 mod import;

@@ -3,6 +3,7 @@
 use crate::{
     gallery,
     segmentation::Segmenter,
+    similarity::Index,
     study::{Arithmetic, GalleryImage, Problem},
 };
 use std::path::{Path, PathBuf};
@@ -43,4 +44,16 @@ pub fn segmenter(named: Option<&Path>, arithmetic: Arithmetic) -> Result<Segment
         .at(path)
         .detail(error.to_string())
     })
+}
+
+/// Why a search that nobody cancelled has no result.
+pub fn unreadable(index: &Index) -> Problem {
+    let problem = Problem::new(
+        "The prepared gallery cannot be read any more",
+        "Run the command again.",
+    );
+    match index.failure() {
+        Some(failure) => problem.detail(failure.to_string()),
+        None => problem,
+    }
 }

@@ -8,8 +8,10 @@ mod export;
 mod generate;
 mod images;
 mod null;
+mod reference_layout;
 mod scan;
 mod score;
+mod score_reference;
 mod segment;
 
 use crate::study::Problem;

@@ -4,6 +4,8 @@ use super::{
     args::{Common, ScoreArgs},
     console::Console,
     images,
+    reference_layout::GallerySegments,
+    score_reference,
 };
 use crate::{
     embedding::{Embedder, Preprocessing},
@@ -19,9 +21,18 @@ use std::{collections::HashMap, path::Path};
 
 /// Pictures held in memory at once.
 const CHUNK: usize = 32;
+/// Generated pictures that are searched for in one pass, 30 MB each.
+const BATCH: usize = 4;
 
 /// Writes `scores.csv`; pictures that cannot be read are reported and skipped.
 pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
+    let own_segments = args.arithmetic == Arithmetic::Reference && args.masks_gallery.is_none();
+    if let Some(segments) = own_segments
+        .then(|| GallerySegments::find(&args.gallery))
+        .flatten()
+    {
+        return score_reference::run(args, common, &segments);
+    }
     let generated = images::list(&args.generated, args.masks_generated.as_deref())?;
     let gallery = images::list_gallery(&args.gallery, args.masks_gallery.as_deref())?;
     let lacks_matte = |list: &[GalleryImage]| list.iter().any(|g| g.matte.is_none());
@@ -86,7 +97,7 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         let generated = |row: usize| {
             let entry = gallery.get(*kept.get(row)?)?;
             let (image, matte) = read_with_matte(entry, segmenter.as_ref()).ok()?;
-            Prepared::new(&image, &matte, args.arithmetic).ok()
+            Prepared::query(&image, &matte, args.arithmetic).ok()
         };
         super::null::of_gallery(&index, &generated, &pool, &mut console)
     });
@@ -94,26 +105,36 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     let mut eta = Eta::new(generated.len() as f64);
     let mut scored = 0;
     for (chunk, entries) in generated.chunks(CHUNK).enumerate() {
-        for (i, picture) in read(entries, segmenter.as_ref(), &pool).into_iter().enumerate() {
-            let done = chunk * CHUNK + i;
+        let pictures = read(entries, segmenter.as_ref(), &pool);
+        for (b, batch) in pictures.chunks(BATCH).enumerate() {
+            let first = b * BATCH;
+            let done = chunk * CHUNK + first;
             console.progress("Scoring", done, generated.len(), eta.left(done as f64));
-            let Some((image, matte)) = picture else { continue };
-            let query = prepare(&image, &matte, args.arithmetic).map_err(|e| e.at(&entries[i].path))?;
-            let matches = pool
-                .install(|| index.search(&query, args.top_k as usize, &|| false))
-                .unwrap_or_default();
-            embed(
-                embedder.as_ref(),
-                &mut embeddings,
-                (true, entries[i].name()),
-                &image,
-            );
-            scored += 1;
-            rows.extend(
-                matches
-                    .into_iter()
-                    .map(|m| ScoreRow::new(names[m.gallery as usize], entries[i].name(), m.scores)),
-            );
+            let mut queries = Vec::new();
+            for (entry, picture) in entries[first..].iter().zip(batch) {
+                let Some((image, matte)) = picture else { continue };
+                let query = pool
+                    .install(|| Prepared::query(image, matte, args.arithmetic))
+                    .map_err(|e| {
+                        super::failed("A generated picture cannot be compared", &e).at(&entry.path)
+                    })?;
+                queries.push((entry, query));
+            }
+            let prepared: Vec<&Prepared> = queries.iter().map(|(_, query)| query).collect();
+            let found = pool
+                .install(|| index.search_batch(&prepared, args.top_k as usize, &|| false))
+                .ok_or_else(|| images::unreadable(&index))?;
+            scored += queries.len();
+            for (entry, picture) in entries[first..].iter().zip(batch) {
+                if let Some((image, _)) = picture {
+                    embed(embedder.as_ref(), &mut embeddings, (true, entry.name()), image);
+                }
+            }
+            for ((entry, _), matches) in queries.iter().zip(found) {
+                let row =
+                    |m: crate::study::Match| ScoreRow::new(names[m.gallery as usize], entry.name(), m.scores);
+                rows.extend(matches.into_iter().map(row));
+            }
         }
     }
     console.progress("Scoring", generated.len(), generated.len(), None);
@@ -186,9 +207,4 @@ fn read(
             })
             .collect()
     })
-}
-
-fn prepare(image: &RgbImage, matte: &GrayImage, arithmetic: Arithmetic) -> Result<Prepared, Problem> {
-    Prepared::new(image, matte, arithmetic)
-        .map_err(|e| super::failed("A generated picture cannot be compared", &e))
 }

@@ -2,7 +2,6 @@
 
 mod file;
 mod header;
-mod read_at;
 
 pub(super) use file::WeightFile;
 pub(super) use header::TensorInfo;

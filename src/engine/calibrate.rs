@@ -147,7 +147,7 @@ impl Session {
         }
         let entry = self.outline.gallery.get(*gallery.rows.get(row)? as usize)?;
         let (image, matte) = read_with_matte(entry, self.segmenter.as_ref()).ok()?;
-        Prepared::new(&image, &matte, arithmetic).ok()
+        Prepared::query(&image, &matte, arithmetic).ok()
     }
 }
 

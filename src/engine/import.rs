@@ -211,11 +211,11 @@ impl Session {
                     )));
                 }
                 let matches = self.pool.install(|| {
-                    let query = Prepared::new(&image, &matte, arithmetic)?;
+                    let query = Prepared::query(&image, &matte, arithmetic)?;
                     gallery
                         .index
                         .search(&query, TOP_K, &stop)
-                        .ok_or(JudgeError::Stopped)
+                        .ok_or_else(|| JudgeError::of_search(&gallery.index))
                 });
                 matches.map(|matches| (matte, None, matches))
             }

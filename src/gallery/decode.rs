@@ -1,7 +1,7 @@
 //! Bounded decoding of image files that came from anywhere.
 
 use image::{
-    DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage, imageops,
+    DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage, RgbaImage, imageops,
     metadata::Orientation,
 };
 use std::{
@@ -90,6 +90,14 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, DecodeError> {
     decode(path).map(DynamicImage::into_rgb8)
 }
 
+/// As [`decode_rgb`], with alpha; 255 where the picture has none.
+///
+/// # Errors
+/// As [`decode_rgb`].
+pub fn decode_rgba(path: &Path) -> Result<RgbaImage, DecodeError> {
+    decode(path).map(DynamicImage::into_rgba8)
+}
+
 /// Decodes a matte (255 = foreground). A picture with transparency carries its matte as alpha (the
 /// reference's `foreground/{i}.png`); any other one as brightness (Pillow's `convert("L")` weights).
 ///
@@ -134,7 +142,7 @@ pub fn thumbnail(image: &RgbImage, max_side: u32) -> RgbImage {
 }
 
 fn decode(path: &Path) -> Result<DynamicImage, DecodeError> {
-    let bytes = read(path)?;
+    let bytes = read_image_file(path)?;
     // The decoders are other people's code fed with untrusted bytes: a panic in one of them must cost one
     // image, not the run. Everything it touched is dropped here.
     catch_unwind(AssertUnwindSafe(|| decode_bytes(path, &bytes))).unwrap_or_else(|_| {
@@ -145,7 +153,11 @@ fn decode(path: &Path) -> Result<DynamicImage, DecodeError> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DecodeError> {
+/// Reads an image file without decoding it.
+///
+/// # Errors
+/// When it cannot be read, is no file, is empty, or larger than [`MAX_FILE_BYTES`].
+pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DecodeError> {
     let unreadable = |source| DecodeError::Unreadable {
         path: path.to_owned(),
         source,

@@ -10,7 +10,10 @@ mod scan;
 mod tree;
 
 pub use cache::{cache_dir, content_hash, content_hashes, fingerprint, folder_hash};
-pub use decode::{DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_matte, decode_rgb, thumbnail};
+pub use decode::{
+    DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_matte, decode_rgb, decode_rgba,
+    read_image_file, thumbnail,
+};
 pub use mattes::{MatteCache, PictureKey, write_matte};
 pub use scan::{ScannedGallery, is_image_name, scan, scan_flat};
 pub use tree::{MAX_DEPTH, MAX_FOLDERS};

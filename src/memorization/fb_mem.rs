@@ -19,6 +19,9 @@ pub enum JudgeError {
     /// The regions could not be compared.
     #[error(transparent)]
     Similarity(#[from] SimilarityError),
+    /// The prepared gallery can no longer be read; it must be prepared again.
+    #[error("the prepared gallery cannot be read any more: {0}")]
+    Index(String),
     /// Stopped as asked.
     #[error("stopped")]
     Stopped,
@@ -79,12 +82,16 @@ impl Judge<'_> {
         rows: &[u32],
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Judgement, JudgeError> {
-        let Matte { alpha, confidence } = self.segmenter.segment(image)?;
+        let Matte { alpha, confidence } = match self.segmenter.segment_unless(image, cancelled) {
+            Ok(matte) => matte,
+            Err(SegmentationError::Stopped) => return Err(JudgeError::Stopped),
+            Err(error) => return Err(error.into()),
+        };
         let matches = match self.index {
             Some(index) => {
-                let query = Prepared::new(image, &alpha, self.arithmetic)?;
+                let query = Prepared::query(image, &alpha, self.arithmetic)?;
                 let found = index.search_among(&query, TOP_K, rows, cancelled);
-                found.ok_or(JudgeError::Stopped)?
+                found.ok_or_else(|| JudgeError::of_search(index))?
             }
             None => Vec::new(),
         };
@@ -108,7 +115,18 @@ impl Judge<'_> {
         let Some(index) = self.index else {
             return Ok(Vec::new());
         };
-        let query = Prepared::new(image, matte, self.arithmetic)?;
-        index.search(&query, TOP_K, cancelled).ok_or(JudgeError::Stopped)
+        let query = Prepared::query(image, matte, self.arithmetic)?;
+        index
+            .search(&query, TOP_K, cancelled)
+            .ok_or_else(|| JudgeError::of_search(index))
+    }
+}
+
+impl JudgeError {
+    /// Why a search ended without a result: the index can no longer be read, or it was asked to stop.
+    pub fn of_search(index: &Index) -> Self {
+        index
+            .failure()
+            .map_or(Self::Stopped, |failure| Self::Index(failure.to_string()))
     }
 }

@@ -10,6 +10,7 @@ mod fb_mem;
 pub mod kmeans;
 pub mod null;
 mod one_to_many;
+mod reference_heap;
 pub mod roc;
 
 pub use assignment::{Assignment, assign};
@@ -19,3 +20,4 @@ pub use evaluation::RegionEvaluation;
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};
 pub use kmeans::{KMeans, kmeans, nearest, silhouette};
 pub use one_to_many::{Bar, Sample, Spread, histogram, one_to_many, one_to_many_reference};
+pub use reference_heap::reference_best;

@@ -1,85 +1,115 @@
-//! The index file: everything a search needs of every training picture, laid out level by level so that
-//! the coarse scales of all pictures lie together.
+//! The index file: everything a search needs of every training picture. The two coarsest scales of all
+//! pictures lie together, so that a search reads them in one sweep; the finer ones are folded
+//! (`planes_codec`), each region and scale by itself, and read for the few pictures that need them.
 //!
 //! ```text
-//! header   4096 bytes: magic, version, byte order, arithmetic, count, capacity, SHA-256 of the key
-//! records  16 bytes each: extent (u32), coverage (f32), reserved
-//! scale 4, scale 3, scale 2   u16 sums, foreground planes then background planes, per picture
-//! scale 0  bytes: the cut at 512² (see `composition::Cut`), per picture
+//! header   4096 bytes: magic, version, byte order, arithmetic, count, capacity, length, SHA-256 of the key
+//! records  64 bytes each: extent, coverage, where the folded parts lie and how long they are
+//! scales 4 and 3   u16 sums, foreground planes then background planes, per picture
+//! parts    per picture: scale 2 and scale 1 of both regions, then the cut at 512² (`composition::Cut`)
 //! ```
-//! Sections start at multiples of 4096. The file is written under a temporary name in the same folder
-//! and renamed when complete; on opening, every header field and the length must be as expected,
-//! otherwise the file counts as absent. It is machine-local: a byte-order mark guards the numbers.
+//! The file is written under a temporary name in the same folder and renamed when complete; on opening,
+//! every header field, every record and the length must be as expected, otherwise the file counts as
+//! absent. It is read, not mapped: a mapped file that another program shortens ends the process, a read
+//! fails and is told. It is machine-local: a byte-order mark guards the numbers.
 
 use super::{
     SimilarityError,
-    composition::{Cut, Extent, planes_kept, region_planes},
-    pyramid::{AREA, SCALES, side_at},
+    composition::{BACKGROUND, Cut, Extent, FOREGROUND, planes_kept, region, region_planes},
+    planes_codec::{fold, from_png, to_png, unfold},
+    pyramid::{AREA, pyramid, side_at},
 };
-use crate::study::Arithmetic;
-use memmap2::Mmap;
+use crate::{read_at::read_exact_at, study::Arithmetic};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 use tempfile::NamedTempFile;
 
 const MAGIC: [u8; 8] = *b"PENTIMSI";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const ORDER: u32 = 0x0102_0304;
 const PAGE: usize = 4096;
-const RECORD: usize = 16;
-/// The finest scale that is stored; scales 1 and 0 are formed from the bytes.
-pub(super) const FINEST_STORED: usize = 2;
+const RECORD: usize = 64;
+/// Scales that lie together, unfolded.
+const COARSE: [usize; 2] = [4, 3];
+/// Folded parts of a picture: scale 2 of both regions, scale 1 of both regions, full resolution.
+const PARTS: usize = 5;
+const FULL: usize = 4;
+/// No folded part is longer: 8 planes of `u16` at scale 0, twice.
+const LONGEST: u32 = 1 << 23;
 
-/// Where things lie in a file of `capacity` pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
-    records: usize,
-    /// Of scales 2, 3, 4.
-    sums: [usize; SCALES - FINEST_STORED],
-    bytes: usize,
-    end: usize,
+/// Which part holds a region at scale 2 or 1.
+fn part_of(scale: usize, region: usize) -> usize {
+    2 * (2 - scale) + region
 }
 
-/// `u16` values of all planes of a picture at `scale`.
-fn sums_len(arithmetic: Arithmetic, scale: usize) -> usize {
-    (region_planes(arithmetic, 0) + region_planes(arithmetic, 1)) * side_at(scale) * side_at(scale)
+/// `u16` values of a region's planes at `scale`.
+fn sums_len(arithmetic: Arithmetic, region: usize, scale: usize) -> usize {
+    region_planes(arithmetic, region) * side_at(scale) * side_at(scale)
+}
+
+/// `u16` values of the coarse scales of a picture.
+fn coarse_len(arithmetic: Arithmetic) -> usize {
+    COARSE
+        .iter()
+        .map(|&s| sums_len(arithmetic, FOREGROUND, s) + sums_len(arithmetic, BACKGROUND, s))
+        .sum()
 }
 
 fn bytes_len(arithmetic: Arithmetic) -> usize {
     planes_kept(arithmetic) * AREA
 }
 
+/// Where things lie in a file made for `capacity` pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    records: usize,
+    coarse: usize,
+    parts: usize,
+}
+
 impl Layout {
     fn new(arithmetic: Arithmetic, capacity: usize) -> Option<Self> {
-        let mut end = PAGE;
-        let mut section = |each: usize| {
-            let start = end;
-            end = capacity
-                .checked_mul(each)?
-                .checked_add(start)?
-                .checked_next_multiple_of(PAGE)?;
-            Some(start)
-        };
-        let records = section(RECORD)?;
-        let mut sums = [0; SCALES - FINEST_STORED];
-        for scale in (FINEST_STORED..SCALES).rev() {
-            sums[scale - FINEST_STORED] = section(2 * sums_len(arithmetic, scale))?;
-        }
-        let bytes = section(bytes_len(arithmetic))?;
+        let records = PAGE;
+        let coarse = capacity
+            .checked_mul(RECORD)?
+            .checked_add(records)?
+            .checked_next_multiple_of(PAGE)?;
+        let parts = capacity
+            .checked_mul(2 * coarse_len(arithmetic))?
+            .checked_add(coarse)?
+            .checked_next_multiple_of(PAGE)?;
         Some(Self {
             records,
-            sums,
-            bytes,
-            end,
+            coarse,
+            parts,
         })
     }
 }
 
-fn header(arithmetic: Arithmetic, key: &str, count: usize, capacity: usize) -> Vec<u8> {
+/// Where a picture's folded parts lie.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    start: u64,
+    lengths: [u32; PARTS],
+}
+
+impl Parts {
+    fn range(&self, part: usize) -> (u64, usize) {
+        let before: u64 = self.lengths[..part].iter().map(|&l| u64::from(l)).sum();
+        (self.start + before, self.lengths[part] as usize)
+    }
+
+    fn end(&self) -> u64 {
+        let (start, length) = self.range(FULL);
+        start + length as u64
+    }
+}
+
+fn header(arithmetic: Arithmetic, key: &str, count: usize, capacity: usize, length: u64) -> Vec<u8> {
     let position = Arithmetic::ALL.iter().position(|&a| a == arithmetic).unwrap_or(0);
     let mut out = Vec::with_capacity(PAGE);
     out.extend(MAGIC);
@@ -88,6 +118,7 @@ fn header(arithmetic: Arithmetic, key: &str, count: usize, capacity: usize) -> V
     out.extend((position as u64).to_ne_bytes());
     out.extend((count as u64).to_ne_bytes());
     out.extend((capacity as u64).to_ne_bytes());
+    out.extend(length.to_ne_bytes());
     out.extend(Sha256::digest(key.as_bytes()));
     out.resize(PAGE, 0);
     out
@@ -103,79 +134,176 @@ const COUNT_AT: usize = 24;
 
 /// An opened index file.
 pub(super) struct Store {
-    map: Mmap,
+    file: File,
+    path: PathBuf,
     layout: Layout,
     pub arithmetic: Arithmetic,
     pub count: usize,
     pub extents: Vec<Extent>,
     pub coverages: Vec<f32>,
+    parts: Vec<Parts>,
 }
 
 impl Store {
     /// Opens and checks a file; `None` when there is none or anything about it is not as expected.
     pub fn open(path: &Path, key: &str, arithmetic: Arithmetic) -> Option<Self> {
-        let file = File::open(path).ok()?;
-        let length = usize::try_from(file.metadata().ok()?.len()).ok()?;
-        if length < PAGE {
-            return None;
-        }
-        // SAFETY: the file is written once under another name and then renamed, never changed in
-        // place, by this program; its length was just read and every access is bounds-checked against
-        // the mapping. A foreign process that truncates it in the cache folder while it is mapped is
-        // outside what a reader can guard against.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.ok()?;
-        let (count, capacity) = (number(&map, COUNT_AT)?, number(&map, COUNT_AT + 8)?);
+        let mut file = File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let mut head = vec![0; PAGE];
+        file.read_exact(&mut head).ok()?;
+        let (count, capacity) = (number(&head, COUNT_AT)?, number(&head, COUNT_AT + 8)?);
         let layout = Layout::new(arithmetic, capacity)?;
-        let as_written = map.len() == layout.end
-            && count <= capacity
-            && map.get(..PAGE)? == header(arithmetic, key, count, capacity);
+        let as_written = count <= capacity
+            && layout.parts as u64 <= length
+            && head == header(arithmetic, key, count, capacity, length);
         if !as_written {
             return None;
         }
-        let mut extents = Vec::with_capacity(count);
-        let mut coverages = Vec::with_capacity(count);
-        for record in map[layout.records..].chunks_exact(RECORD).take(count) {
-            let word = |at: usize| record[at..at + 4].try_into().map(u32::from_ne_bytes).ok();
-            extents.push(Extent::from_code(word(0)?)?);
-            coverages.push(f32::from_bits(word(4)?));
-        }
-        Some(Self {
-            map,
+        let mut records = vec![0; RECORD * count];
+        read_exact_at(&file, &mut records, layout.records as u64).ok()?;
+        let mut store = Self {
+            file,
+            path: path.to_owned(),
             layout,
             arithmetic,
             count,
-            extents,
-            coverages,
-        })
+            extents: Vec::with_capacity(count),
+            coverages: Vec::with_capacity(count),
+            parts: Vec::with_capacity(count),
+        };
+        for record in records.as_chunks::<RECORD>().0 {
+            let word = |at: usize| record[at..at + 4].try_into().map(u32::from_ne_bytes).ok();
+            store.extents.push(Extent::from_code(word(0)?)?);
+            store.coverages.push(f32::from_bits(word(4)?));
+            let mut lengths = [0; PARTS];
+            for (i, length) in lengths.iter_mut().enumerate() {
+                *length = word(16 + 4 * i).filter(|&l| l <= LONGEST)?;
+            }
+            let start = number(record, 8)? as u64;
+            let parts = Parts { start, lengths };
+            if start < layout.parts as u64 || start > length || parts.end() > length {
+                return None;
+            }
+            store.parts.push(parts);
+        }
+        Some(store)
     }
 
-    /// The `u16` sums of one region of picture `i` at `scale` (2, 3 or 4), planes one below the other.
-    pub fn sums(&self, i: usize, region: usize, scale: usize) -> &[u16] {
-        let all = sums_len(self.arithmetic, scale);
-        let plane = side_at(scale) * side_at(scale);
-        let first = region_planes(self.arithmetic, 0) * plane;
-        let start = self.layout.sums[scale - FINEST_STORED] + 2 * all * i;
-        let picture: &[u16] = bytemuck::cast_slice(&self.map[start..start + 2 * all]);
-        let (foreground, background) = picture.split_at(first);
-        if region == 0 { foreground } else { background }
+    /// Reads the `u16` sums of one region of picture `i` at `scale` (1 to 4), planes one below the other.
+    ///
+    /// # Errors
+    /// When the file was shortened or damaged since it was opened.
+    pub fn sums<'b>(
+        &self,
+        i: usize,
+        region: usize,
+        scale: usize,
+        buffers: &'b mut Buffers,
+    ) -> Result<&'b [u16], SimilarityError> {
+        let len = sums_len(self.arithmetic, region, scale);
+        buffers.sums.resize(len, 0);
+        if COARSE.contains(&scale) {
+            let mut at = coarse_len(self.arithmetic) * i;
+            for s in COARSE.into_iter().take_while(|&s| s != scale) {
+                at += sums_len(self.arithmetic, FOREGROUND, s) + sums_len(self.arithmetic, BACKGROUND, s);
+            }
+            if region == BACKGROUND {
+                at += sums_len(self.arithmetic, FOREGROUND, scale);
+            }
+            let from = (self.layout.coarse + 2 * at) as u64;
+            read_exact_at(&self.file, bytemuck::cast_slice_mut(&mut buffers.sums), from)
+                .map_err(|e| self.trouble(e))?;
+        } else {
+            self.read(i, part_of(scale, region), &mut buffers.folded)?;
+            let planes = &mut buffers.sums[..];
+            if !unfold(&buffers.folded, side_at(scale), &mut buffers.split, planes) {
+                return Err(SimilarityError::Unreadable(self.path.clone()));
+            }
+        }
+        Ok(&buffers.sums)
     }
 
-    /// The cut of picture `i` at full resolution.
-    pub fn bytes(&self, i: usize) -> &[u8] {
-        let each = bytes_len(self.arithmetic);
-        &self.map[self.layout.bytes + each * i..][..each]
+    /// Reads the cut of picture `i` at full resolution.
+    ///
+    /// # Errors
+    /// As [`sums`](Self::sums).
+    pub fn bytes<'b>(&self, i: usize, buffers: &'b mut Buffers) -> Result<&'b [u8], SimilarityError> {
+        self.read(i, FULL, &mut buffers.folded)?;
+        buffers.split.resize(bytes_len(self.arithmetic), 0);
+        if !from_png(&buffers.folded, &mut buffers.split) {
+            return Err(SimilarityError::Unreadable(self.path.clone()));
+        }
+        Ok(&buffers.split)
+    }
+
+    fn read(&self, i: usize, part: usize, into: &mut Vec<u8>) -> Result<(), SimilarityError> {
+        let (start, length) = self.parts[i].range(part);
+        into.resize(length, 0);
+        read_exact_at(&self.file, into, start).map_err(|e| self.trouble(e))
+    }
+
+    fn trouble(&self, source: io::Error) -> SimilarityError {
+        SimilarityError::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    /// Bytes the file takes on disk.
+    pub fn file_bytes(&self) -> u64 {
+        self.parts.last().map_or(self.layout.parts as u64, Parts::end)
     }
 }
 
+/// Where one thread reads parts of the file; at most about 4 MB.
+#[derive(Default)]
+pub(super) struct Buffers {
+    folded: Vec<u8>,
+    split: Vec<u8>,
+    sums: Vec<u16>,
+}
+
 /// One picture as stored: what [`IndexBuilder::prepare`](super::IndexBuilder::prepare) makes on any
-/// thread. About 1.3 MB (2.3 MB under the RGBA arithmetics).
+/// thread.
 #[derive(Clone, Debug)]
 pub struct Row {
-    pub(super) cut: Cut,
-    pub(super) coverage: f32,
-    /// Scales 2, 3, 4 of foreground and background, one after the other.
-    pub(super) sums: [Vec<u16>; SCALES - FINEST_STORED],
+    pub(super) arithmetic: Arithmetic,
+    extent: Extent,
+    coverage: f32,
+    coarse: Vec<u16>,
+    parts: [Vec<u8>; PARTS],
+}
+
+impl Row {
+    /// Forms the scales of a cut and folds them.
+    pub(super) fn new(cut: &Cut, coverage: f32) -> Result<Self, SimilarityError> {
+        let arithmetic = cut.arithmetic;
+        let mut planes = Vec::with_capacity(4 * AREA);
+        let levels = [FOREGROUND, BACKGROUND].map(|r| {
+            region(arithmetic, &cut.planes, r, &mut planes);
+            pyramid(&planes)
+        });
+        let mut coarse = Vec::with_capacity(coarse_len(arithmetic));
+        for scale in COARSE {
+            for region in &levels {
+                coarse.extend_from_slice(&region[scale - 1]);
+            }
+        }
+        let mut parts: [Vec<u8>; PARTS] = Default::default();
+        for scale in [2, 1] {
+            for (r, region) in levels.iter().enumerate() {
+                parts[part_of(scale, r)] = fold(&region[scale - 1], side_at(scale));
+            }
+        }
+        parts[FULL] = to_png(&cut.planes).map_err(|e| SimilarityError::Fold(e.to_string()))?;
+        Ok(Self {
+            arithmetic,
+            extent: cut.extent,
+            coverage,
+            coarse,
+            parts,
+        })
+    }
 }
 
 /// Writes an index file picture by picture.
@@ -187,6 +315,7 @@ pub(super) struct Writer {
     key: String,
     capacity: usize,
     count: usize,
+    end: u64,
 }
 
 impl Writer {
@@ -210,7 +339,7 @@ impl Writer {
             .prefix(".index-")
             .tempfile_in(folder)
             .map_err(io)?;
-        file.as_file().set_len(layout.end as u64).map_err(io)?;
+        file.as_file().set_len(layout.parts as u64).map_err(io)?;
         Ok(Self {
             file,
             target: path.to_owned(),
@@ -219,6 +348,7 @@ impl Writer {
             key: key.to_owned(),
             capacity,
             count: 0,
+            end: layout.parts as u64,
         })
     }
 
@@ -227,9 +357,9 @@ impl Writer {
     }
 
     pub fn push(&mut self, row: &Row) -> Result<(), SimilarityError> {
-        if row.cut.arithmetic != self.arithmetic {
+        if row.arithmetic != self.arithmetic {
             return Err(SimilarityError::Arithmetic {
-                row: row.cut.arithmetic,
+                row: row.arithmetic,
                 index: self.arithmetic,
             });
         }
@@ -238,26 +368,27 @@ impl Writer {
         }
         let i = self.count;
         let mut record = [0u8; RECORD];
-        record[..4].copy_from_slice(&row.cut.extent.code().to_ne_bytes());
+        record[..4].copy_from_slice(&row.extent.code().to_ne_bytes());
         record[4..8].copy_from_slice(&row.coverage.to_bits().to_ne_bytes());
+        record[8..16].copy_from_slice(&self.end.to_ne_bytes());
+        for (part, into) in row.parts.iter().zip(record[16..].chunks_exact_mut(4)) {
+            into.copy_from_slice(&(part.len() as u32).to_ne_bytes());
+        }
+        let coarse: &[u8] = bytemuck::cast_slice(&row.coarse);
+        let (records, levels) = (self.layout.records, self.layout.coarse);
         let written = self
-            .write_at(self.layout.records + RECORD * i, &record)
-            .and_then(|()| {
-                for (start, sums) in self.layout.sums.into_iter().zip(&row.sums) {
-                    let bytes: &[u8] = bytemuck::cast_slice(sums);
-                    self.write_at(start + bytes.len() * i, bytes)?;
-                }
-                let bytes = &row.cut.planes;
-                self.write_at(self.layout.bytes + bytes.len() * i, bytes)
-            });
+            .write_at((records + RECORD * i) as u64, &record)
+            .and_then(|()| self.write_at((levels + coarse.len() * i) as u64, coarse))
+            .and_then(|()| self.write_at(self.end, &row.parts.concat()));
         written.map_err(|source| self.trouble(source))?;
         self.count += 1;
+        self.end += row.parts.iter().map(|p| p.len() as u64).sum::<u64>();
         Ok(())
     }
 
     /// Completes the file, moves it to its name and opens it.
     pub fn finish(mut self) -> Result<Store, SimilarityError> {
-        let header = header(self.arithmetic, &self.key, self.count, self.capacity);
+        let header = header(self.arithmetic, &self.key, self.count, self.capacity, self.end);
         let flushed = self
             .write_at(0, &header)
             .and_then(|()| self.file.as_file().sync_all());
@@ -276,9 +407,9 @@ impl Writer {
         Store::open(&target, &key, arithmetic).ok_or(SimilarityError::Unreadable(target))
     }
 
-    fn write_at(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let file = self.file.as_file_mut();
-        file.seek(SeekFrom::Start(at as u64))?;
+        file.seek(SeekFrom::Start(at))?;
         file.write_all(bytes)
     }
 
@@ -291,67 +422,5 @@ impl Writer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(seed: u8) -> Row {
-        let arithmetic = Arithmetic::Corrected;
-        let cut = Cut {
-            arithmetic,
-            extent: Extent::Both,
-            planes: vec![seed; bytes_len(arithmetic)],
-        };
-        let sums = [2, 3, 4].map(|s| vec![u16::from(seed); sums_len(arithmetic, s)]);
-        Row {
-            cut,
-            coverage: 0.25,
-            sums,
-        }
-    }
-
-    fn write(path: &Path) {
-        let mut writer = Writer::create(path, "key", Arithmetic::Corrected, 3).unwrap();
-        writer.push(&row(1)).unwrap();
-        writer.push(&row(2)).unwrap();
-        writer.finish().unwrap();
-    }
-
-    #[test]
-    fn rows_come_back_and_anything_else_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deeper").join("index");
-        write(&path);
-        let open = |key, arithmetic| Store::open(&path, key, arithmetic);
-        let store = open("key", Arithmetic::Corrected).unwrap();
-        assert_eq!((store.count, store.coverages[1]), (2, 0.25));
-        assert!(store.bytes(1).iter().all(|&b| b == 2));
-        assert!(store.sums(0, 1, 4).iter().all(|&v| v == 1));
-        assert_eq!(store.sums(1, 0, 2).len(), 3 * 128 * 128);
-        drop(store);
-        assert!(open("other", Arithmetic::Corrected).is_none());
-        assert!(open("key", Arithmetic::Reference).is_none());
-        let names: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();
-        assert_eq!(names.len(), 1, "the temporary file is gone");
-
-        let whole = std::fs::read(&path).unwrap();
-        for length in [0, 8, 4095, 4096, 9000, whole.len() - 1] {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(open("key", Arithmetic::Corrected).is_none(), "{length} bytes");
-        }
-        for at in [0, 8, 12, 16, COUNT_AT, COUNT_AT + 8, COUNT_AT + 15, 40, PAGE] {
-            let mut broken = whole.clone();
-            broken[at] ^= 0x80;
-            std::fs::write(&path, &broken).unwrap();
-            assert!(open("key", Arithmetic::Corrected).is_none(), "byte {at} flipped");
-        }
-    }
-
-    #[test]
-    fn a_builder_takes_no_more_than_promised() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("index");
-        let mut writer = Writer::create(&path, "key", Arithmetic::Corrected, 1).unwrap();
-        writer.push(&row(1)).unwrap();
-        assert!(matches!(writer.push(&row(1)), Err(SimilarityError::Full(1))));
-    }
-}
+#[path = "cache_tests.rs"]
+mod tests;

@@ -8,11 +8,12 @@
 
 use super::{
     SimilarityError,
+    jpeg::through_jpeg,
     pyramid::{AREA, SIDE},
     resample::{Filter, divide_255, resize_gray, resize_rgb, resize_rgba, scale_byte},
 };
 use crate::study::Arithmetic;
-use image::{GrayImage, Rgb, RgbImage, Rgba, RgbaImage, codecs::jpeg::JpegEncoder};
+use image::{GrayImage, Rgb, RgbImage, Rgba, RgbaImage};
 
 /// Above this mean of the matte (of 1) there is no background; below `1 −` this, no foreground.
 const WHOLE: f32 = 0.97;
@@ -182,25 +183,27 @@ pub(super) fn cut(
     if share(background.pixels().map(|p| p.0), near_white) > DEGENERATE {
         background.clone_from(image);
     }
-    let foreground = resize_rgba(&foreground, FULL, FULL, Filter::Lanczos);
+    Ok(cut_segments(&foreground, &background, arithmetic))
+}
+
+/// The training side from segments that exist as pictures (`foreground/{i}.png`, `background/{i}.png`),
+/// under an RGBA arithmetic.
+pub(super) fn cut_segments(foreground: &RgbaImage, background: &RgbImage, arithmetic: Arithmetic) -> Cut {
+    let foreground = resize_rgba(foreground, FULL, FULL, Filter::Lanczos);
     let mut planes = Vec::with_capacity(7 * AREA);
     for channel in 0..4 {
         planes.extend(foreground.pixels().map(|p| p[channel]));
     }
-    append(&mut planes, &resize_rgb(&background, FULL, FULL, Filter::Lanczos));
-    Ok(Cut {
+    append(&mut planes, &resize_rgb(background, FULL, FULL, Filter::Lanczos));
+    Cut {
         arithmetic,
         extent: Extent::Both,
         planes,
-    })
+    }
 }
 
 /// The generated side under the RGBA arithmetics: three planes per region (alpha is 1), after a round
-/// trip through JPEG. The reference cannot compare pictures of another size than 512²; here they are
-/// resized afterwards.
-///
-/// The encoder is the `image` crate's (quality 75, no chroma subsampling), the reference's is libjpeg's
-/// (4:2:0): see `tests/similarity_parity.rs` for how far scores differ.
+/// trip through JPEG, as if the reference's segment files had been there already (METHODS §3.4).
 pub(super) fn generated_regions(
     image: &RgbImage,
     matte: &GrayImage,
@@ -211,17 +214,26 @@ pub(super) fn generated_regions(
         let [r, g, b, _] = foreground.get_pixel(x, y).0;
         Rgb([r, g, b])
     });
-    let mut pair = [through_jpeg(&colours)?, through_jpeg(&background)?];
+    Ok(segment_regions([
+        through_jpeg(&colours)?,
+        through_jpeg(&background)?,
+    ]))
+}
+
+/// The generated side from its two segments as read from their JPEG files: a segment without content
+/// is replaced by the other one (METHODS §3.5). The reference cannot compare pictures of another size
+/// than 512²; here they are resized.
+pub(super) fn segment_regions(mut pair: [RgbImage; 2]) -> [Vec<u8>; 2] {
     if share(pair[BACKGROUND].pixels().map(|p| p.0), near_white) > DEGENERATE {
         pair[BACKGROUND] = pair[FOREGROUND].clone();
     } else if share(pair[FOREGROUND].pixels().map(|p| p.0), near_black) > DEGENERATE {
         pair[FOREGROUND] = pair[BACKGROUND].clone();
     }
-    Ok(pair.map(|picture| {
+    pair.map(|picture| {
         let mut planes = Vec::with_capacity(3 * AREA);
         append(&mut planes, &resize_rgb(&picture, FULL, FULL, Filter::Lanczos));
         planes
-    }))
+    })
 }
 
 /// rembg's naive cutout: colours times matte with the matte as alpha; and the background, where the
@@ -262,12 +274,6 @@ fn near_black(grey: u8) -> bool {
 fn share(pixels: impl ExactSizeIterator<Item = [u8; 3]>, test: fn(u8) -> bool) -> f64 {
     let count = pixels.len().max(1) as f64;
     pixels.filter(|&p| test(grey(p))).count() as f64 / count
-}
-
-fn through_jpeg(image: &RgbImage) -> Result<RgbImage, SimilarityError> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 75).encode_image(image)?;
-    Ok(image::load_from_memory_with_format(&bytes, image::ImageFormat::Jpeg)?.to_rgb8())
 }
 
 /// Appends the planes of an interleaved picture.

@@ -19,9 +19,15 @@ pub enum SimilarityError {
     /// A picture without pixels.
     #[error("the picture has no pixels ({0}×{1})")]
     Empty(u32, u32),
-    /// The JPEG round trip of the reference arithmetics failed.
-    #[error("the JPEG round trip of the reference arithmetic failed: {0}")]
-    Jpeg(#[from] image::ImageError),
+    /// A JPEG file could not be written or read.
+    #[error("JPEG: {0}")]
+    Jpeg(String),
+    /// A picture could not be folded for the index file.
+    #[error("the picture could not be packed for the cache: {0}")]
+    Fold(String),
+    /// A background picture with transparency.
+    #[error("the background picture is transparent in places; the reference compares opaque ones")]
+    TransparentBackground,
     /// More pictures were added than the builder was made for.
     #[error("the index was made for {0} pictures and cannot take another")]
     Full(usize),
@@ -44,7 +50,7 @@ pub enum SimilarityError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file just written does not read back.
-    #[error("index file {} does not read back; is the disk faulty or the file shared?", .0.display())]
+    /// What was written does not read back.
+    #[error("index file {} does not read back as written; delete it, it is made again", .0.display())]
     Unreadable(PathBuf),
 }

@@ -1,23 +1,27 @@
-//! The gallery, opened for searching: coarse scales in memory as far as they fit, the rest formed from
-//! the mapped file when a comparison needs it.
+//! The gallery, opened for searching: in a small gallery the coarse scales lie ready in memory; all else
+//! is read from the file and formed when a comparison needs it.
 
 use super::{
     Prepared, Row, SimilarityError,
-    cache::{FINEST_STORED, Store, Writer},
-    composition::{self, BACKGROUND, FOREGROUND, region},
+    cache::{Buffers, Store, Writer},
+    composition::{self, FOREGROUND},
     kernel::Scratch,
     level::Level,
     prepared::with_scratch,
-    pyramid::{AREA, SCALES, SIDE, halve, pyramid, side_at, unit_at},
+    pyramid::{SCALES, SIDE, side_at, unit_at},
     ssim::Metric,
 };
 use crate::study::Arithmetic;
-use image::{GrayImage, RgbImage};
+use image::{GrayImage, RgbImage, RgbaImage};
 use rayon::prelude::*;
-use std::{cell::RefCell, path::Path};
+use std::{cell::RefCell, path::Path, sync::OnceLock};
 
-/// Memory for ready levels of all pictures together: the coarsest scale first, as many as fit.
-const READY_BYTES: usize = 512 << 20;
+/// Memory for ready levels of all pictures together: the coarsest scale first, those that fit for all.
+/// Enough for three scales of 500 pictures. Larger galleries take nothing but a hundred bytes a picture:
+/// what a search reads of them again and again, 62 to 73 KB a picture, stays in the system's file cache.
+const READY_BYTES: usize = 768 << 20;
+/// The finest scale that may be ready.
+const FINEST_READY: usize = 2;
 
 /// The searchable gallery. Shared freely between threads; parallel work runs in the caller's rayon pool.
 pub struct Index {
@@ -25,6 +29,8 @@ pub struct Index {
     pub(super) metric: Metric,
     /// By scale; `[2 · picture + region]`. Empty where memory did not suffice.
     ready: [Vec<Option<Level>>; SCALES],
+    /// Why the file could no longer be read.
+    failure: OnceLock<SimilarityError>,
 }
 
 impl Index {
@@ -39,9 +45,10 @@ impl Index {
             metric: Metric::of(store.arithmetic),
             store,
             ready: Default::default(),
+            failure: OnceLock::new(),
         };
         let mut left = READY_BYTES;
-        for scale in (FINEST_STORED..SCALES).rev() {
+        for scale in (FINEST_READY..SCALES).rev() {
             let each = index.level(0, FOREGROUND, scale).map_or(0, |l| l.bytes());
             let all = each.saturating_mul(2 * index.len());
             if all > left {
@@ -76,37 +83,70 @@ impl Index {
         self.store.coverages.get(i).copied()
     }
 
-    /// Picture `i` as a query of its own gallery.
-    pub(super) fn prepared(&self, i: usize) -> Prepared {
+    /// Bytes of the index file.
+    pub fn file_bytes(&self) -> u64 {
+        self.store.file_bytes()
+    }
+
+    /// Why searches end without a result although nobody cancelled them: the file was shortened, damaged
+    /// or lost since it was opened. Build the index anew then.
+    pub fn failure(&self) -> Option<&SimilarityError> {
+        self.failure.get()
+    }
+
+    /// Whether work should end.
+    pub(super) fn stopped(&self, cancelled: &(dyn Fn() -> bool + Sync)) -> bool {
+        self.failure.get().is_some() || cancelled()
+    }
+
+    fn keep_failure<T>(&self, result: Result<T, SimilarityError>) -> Option<T> {
+        result.map_err(|error| self.failure.set(error).ok()).ok()
+    }
+
+    /// Picture `i` as a query of its own gallery; `None` when the file cannot be read.
+    pub(super) fn prepared(&self, i: usize) -> Option<Prepared> {
         let store = &self.store;
-        Prepared::from_stored(
+        let mut buffers = Buffers::default();
+        let bytes = self.keep_failure(store.bytes(i, &mut buffers))?;
+        Some(Prepared::from_stored(
             store.arithmetic,
             store.extents[i],
             store.coverages[i],
-            store.bytes(i),
-        )
+            bytes,
+        ))
     }
 
     fn padded(&self, scale: usize) -> bool {
         scale == SCALES - 1 && !self.metric.crop_last
     }
 
-    /// Computes a stored level; `None` past the end or when the picture lacks the region.
+    /// Computes a level from the file; `None` past the end, when the picture lacks the region, or when
+    /// the file cannot be read.
     fn level(&self, i: usize, region: usize, scale: usize) -> Option<Level> {
         if i >= self.len() || !self.store.extents[i].regions()[region] {
             return None;
         }
         let mut level = Level::default();
-        with_scratch(|s| self.fill(i, region, scale, &mut level, s));
+        with_viewer(|v, s| self.fill(i, region, scale, &mut v.buffers, &mut level, s))?;
         Some(level)
     }
 
-    fn fill(&self, i: usize, region: usize, scale: usize, level: &mut Level, scratch: &mut Scratch) {
-        let sums = self.store.sums(i, region, scale);
+    fn fill(
+        &self,
+        i: usize,
+        region: usize,
+        scale: usize,
+        buffers: &mut Buffers,
+        level: &mut Level,
+        scratch: &mut Scratch,
+    ) -> Option<()> {
+        let sums = self.keep_failure(self.store.sums(i, region, scale, buffers))?;
         level.fill(sums, side_at(scale), unit_at(scale), self.padded(scale), scratch);
+        Some(())
     }
 
-    /// The level of picture `i`: the one in memory, or formed in `viewer`.
+    /// The level of picture `i`: the one in memory, or formed in `viewer`. `None` when the file cannot
+    /// be read (see [`failure`](Self::failure)).
     pub(super) fn view<'a>(
         &'a self,
         i: usize,
@@ -114,54 +154,42 @@ impl Index {
         scale: usize,
         viewer: &'a mut Viewer,
         scratch: &mut Scratch,
-    ) -> &'a Level {
+    ) -> Option<&'a Level> {
         if let Some(Some(level)) = self.ready[scale].get(2 * i + region) {
-            return level;
+            return Some(level);
         }
-        let level = &mut viewer.levels[scale];
-        if scale >= FINEST_STORED {
-            self.fill(i, region, scale, level, scratch);
-            return level;
-        }
-        if viewer.formed != Some((i, region)) {
-            composition::region(
-                self.store.arithmetic,
-                self.store.bytes(i),
-                region,
-                &mut viewer.planes,
-            );
-            viewer.formed = Some((i, region));
-        }
-        if scale == 0 {
-            level.fill(&viewer.planes, SIDE, unit_at(0), false, scratch);
+        let Viewer {
+            levels,
+            planes,
+            buffers,
+        } = viewer;
+        let level = &mut levels[scale];
+        if scale > 0 {
+            self.fill(i, region, scale, buffers, level, scratch)?;
         } else {
-            halve(&viewer.planes, SIDE, &mut viewer.halved);
-            level.fill(&viewer.halved, side_at(1), unit_at(1), false, scratch);
+            let bytes = self.keep_failure(self.store.bytes(i, buffers))?;
+            composition::region(self.store.arithmetic, bytes, region, planes);
+            level.fill(planes, SIDE, unit_at(0), false, scratch);
         }
-        level
+        Some(level)
     }
 }
 
-/// Where one thread forms the levels that are not in memory; about 20 MB once used.
+/// Where one thread forms the levels that are not in memory; about 25 MB once used.
 #[derive(Default)]
 pub(super) struct Viewer {
     levels: [Level; SCALES],
     planes: Vec<u8>,
-    halved: Vec<u16>,
-    formed: Option<(usize, usize)>,
+    buffers: Buffers,
 }
 
 thread_local! {
     static VIEWER: RefCell<Viewer> = RefCell::default();
 }
 
-/// Runs `work` with this thread's viewer, emptied of what another index may have left.
+/// Runs `work` with this thread's viewer.
 pub(super) fn with_viewer<R>(work: impl FnOnce(&mut Viewer, &mut Scratch) -> R) -> R {
-    VIEWER.with(|v| {
-        let viewer = &mut *v.borrow_mut();
-        viewer.formed = None;
-        with_scratch(|s| work(viewer, s))
-    })
+    VIEWER.with(|v| with_scratch(|s| work(&mut v.borrow_mut(), s)))
 }
 
 /// Builds an [`Index`], picture by picture, into its cache file.
@@ -198,21 +226,36 @@ impl IndexBuilder {
     /// # Errors
     /// When the matte has another size than the picture, or the picture is empty.
     pub fn prepare(&self, image: &RgbImage, matte: &GrayImage) -> Result<Row, SimilarityError> {
-        let arithmetic = self.0.arithmetic();
-        let cut = composition::cut(image, matte, arithmetic)?;
-        let mut sums: [Vec<u16>; SCALES - FINEST_STORED] = Default::default();
-        let mut planes = Vec::with_capacity(4 * AREA);
-        for r in [FOREGROUND, BACKGROUND] {
-            region(arithmetic, &cut.planes, r, &mut planes);
-            for (all, level) in sums.iter_mut().zip(&pyramid(&planes)[FINEST_STORED - 1..]) {
-                all.extend_from_slice(level);
+        let cut = composition::cut(image, matte, self.0.arithmetic())?;
+        Row::new(&cut, composition::coverage(matte))
+    }
+
+    /// As [`prepare`](Self::prepare), from segments that exist as pictures: the reference's
+    /// `foreground/{i}.png` and `background/{i}.png`. For an RGBA arithmetic.
+    ///
+    /// # Errors
+    /// When a segment has no pixels, or the background is not opaque.
+    pub fn prepare_segments(
+        &self,
+        foreground: &RgbaImage,
+        background: &RgbaImage,
+    ) -> Result<Row, SimilarityError> {
+        for segment in [foreground, background] {
+            if segment.as_raw().is_empty() {
+                return Err(SimilarityError::Empty(segment.width(), segment.height()));
             }
         }
-        Ok(Row {
-            cut,
-            coverage: composition::coverage(matte),
-            sums,
-        })
+        if background.pixels().any(|p| p[3] != 255) {
+            return Err(SimilarityError::TransparentBackground);
+        }
+        let opaque = RgbImage::from_fn(background.width(), background.height(), |x, y| {
+            let [r, g, b, _] = background.get_pixel(x, y).0;
+            image::Rgb([r, g, b])
+        });
+        let cut = composition::cut_segments(foreground, &opaque, self.0.arithmetic());
+        let alpha: u64 = foreground.pixels().map(|p| u64::from(p[3])).sum();
+        let pixels = f64::from(foreground.width()) * f64::from(foreground.height());
+        Row::new(&cut, (alpha as f64 / (255.0 * pixels)) as f32)
     }
 
     /// Appends a prepared row; rows are numbered in the order of arrival.

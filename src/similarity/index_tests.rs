@@ -111,6 +111,28 @@ proptest! {
     }
 
     #[test]
+    fn a_batch_equals_brute_force(
+        drawings in prop::collection::vec(drawing(), 1..12),
+        queries in prop::collection::vec(drawing(), 1..5),
+        k in 1usize..4,
+        arithmetic in prop::sample::select(Arithmetic::ALL.to_vec()),
+    ) {
+        let (_folder, index, prepared) = build(&drawings, arithmetic);
+        let queries: Vec<Prepared> = queries
+            .into_iter()
+            .map(|q| {
+                let (image, matte) = draw(q);
+                Prepared::query(&image, &matte, arithmetic).unwrap()
+            })
+            .collect();
+        let found = index.search_batch(&queries.iter().collect::<Vec<_>>(), k, &never).unwrap();
+        prop_assert_eq!(found.len(), queries.len());
+        for (found, query) in found.into_iter().zip(&queries) {
+            prop_assert_eq!(found, brute(&prepared, query, k));
+        }
+    }
+
+    #[test]
     fn links_equal_brute_force(
         drawings in prop::collection::vec(drawing(), 2..12),
         min_foreground in 0.3f32..0.95,
@@ -207,4 +229,22 @@ fn an_index_opens_again_and_cancelling_ends_a_search() {
     assert!(index.links(0.5, 0.5, &|| true, &|_, _| {}).is_none());
     assert!(index.nearest_other(0, &|_| false, &|| true).is_none());
     assert!(index.search(&prepared[1], 0, &never).unwrap().is_empty());
+}
+
+#[test]
+fn a_shortened_file_ends_searches_and_is_told() {
+    let (folder, index, prepared) = build(&[plain(0, 0), plain(1, 0)], Arithmetic::Corrected);
+    assert!(index.failure().is_none() && index.file_bytes() > 100_000);
+    let path = folder.path().join("index");
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_len(4096)
+        .unwrap();
+    // The coarse scales are in memory, the finer ones are not.
+    assert!(index.search(&prepared[1], 2, &never).is_none());
+    assert!(index.failure().is_some());
+    assert!(index.links(0.1, 0.1, &never, &|_, _| {}).is_none());
+    assert!(index.nearest_other(0, &|_| false, &never).is_none());
 }

@@ -12,6 +12,8 @@
 pub(super) const TAPS: usize = 11;
 /// Pixels lost on each side by a valid convolution.
 pub(super) const MARGIN: usize = TAPS / 2;
+/// Rows of a ring of horizontally filtered rows: two outputs are formed at once, from twelve rows.
+const RING: usize = TAPS + 1;
 /// Row strides are multiples of this many floats.
 const ALIGN: usize = 16;
 
@@ -59,10 +61,16 @@ pub(super) struct Scratch {
     ring: Vec<f32>,
 }
 
+/// Floats from row to row of a ring: never a multiple of 4096 bytes, so that the rows of a column do not
+/// compete for the same few places of the first-level cache.
+const fn ring_stride(outer: usize) -> usize {
+    outer + ALIGN
+}
+
 impl Scratch {
     fn fit(&mut self, grid: &Grid) {
         let row = grid.input_stride + 2 * ALIGN;
-        let ring = 2 * TAPS * grid.output_stride;
+        let ring = 2 * RING * ring_stride(grid.output_stride);
         if self.row.len() < row {
             self.row.resize(row, 0.0);
             self.square.resize(row, 0.0);
@@ -151,7 +159,7 @@ macro_rules! dispatch {
         fn wide($($name: $type),*) -> $ret { $body::<16, true, $($konst),*>($($name),*) }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
-        fn middle($($name: $type),*) -> $ret { $body::<16, true, $($konst),*>($($name),*) }
+        fn middle($($name: $type),*) -> $ret { $body::<8, true, $($konst),*>($($name),*) }
         match $isa {
             // SAFETY: these variants come from `Isa::available` alone, which asked the processor.
             #[cfg(target_arch = "x86_64")]
@@ -297,6 +305,84 @@ unsafe fn blur<const N: usize, const FMA: bool>(
     map2(even, odd, |a, b| a + b)
 }
 
+/// As [`blur`] down a column, for two outputs one row apart: each of the twelve rows is read once.
+///
+/// # Safety
+/// `N` floats are readable from every `at(k)` on, `k < RING`.
+#[inline(always)]
+unsafe fn blur_two<const N: usize, const FMA: bool>(
+    w: &[f32; MARGIN + 1],
+    at: impl Fn(usize) -> *const f32,
+) -> [Lanes<N>; 2] {
+    // SAFETY: by the caller.
+    let row = |k: usize| unsafe { load::<N>(at(k)) };
+    let sum = |a: Lanes<N>, b: Lanes<N>| map2(a, b, |a, b| a + b);
+    // From the centre outwards, so that few rows are alive at a time.
+    let (r5, r6) = (row(5), row(6));
+    let mut first = map1(r5, |v| v * w[5]);
+    let mut second = map1(r6, |v| v * w[5]);
+    let (r4, r7) = (row(4), row(7));
+    first = fused::<N, FMA>(sum(r4, r6), w[4], first);
+    second = fused::<N, FMA>(sum(r5, r7), w[4], second);
+    let (r3, r8) = (row(3), row(8));
+    first = fused::<N, FMA>(sum(r3, r7), w[3], first);
+    second = fused::<N, FMA>(sum(r4, r8), w[3], second);
+    let (r2, r9) = (row(2), row(9));
+    first = fused::<N, FMA>(sum(r2, r8), w[2], first);
+    second = fused::<N, FMA>(sum(r3, r9), w[2], second);
+    let (r1, r10) = (row(1), row(10));
+    first = fused::<N, FMA>(sum(r1, r9), w[1], first);
+    second = fused::<N, FMA>(sum(r2, r10), w[1], second);
+    let (r0, r11) = (row(0), row(11));
+    first = fused::<N, FMA>(sum(r0, r10), w[0], first);
+    second = fused::<N, FMA>(sum(r1, r11), w[0], second);
+    [first, second]
+}
+
+/// Filters one row into `into`: `outer` floats, from `outer + 10 + N` of `from`.
+///
+/// # Safety
+/// As said, and `outer` is a multiple of `N`.
+#[inline(always)]
+unsafe fn blur_row<const N: usize, const FMA: bool>(
+    w: &[f32; MARGIN + 1],
+    from: *const f32,
+    into: *mut f32,
+    outer: usize,
+) {
+    for j in (0..outer).step_by(N) {
+        // SAFETY: by the caller.
+        unsafe { store(into.add(j), blur::<N, FMA>(w, |k| from.add(j + k))) };
+    }
+}
+
+/// Squares of a row, then both filtered into rings.
+///
+/// # Safety
+/// `x` holds `inner` floats, `row` and `square` `inner + 32`, the two rings `outer`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn take_powers<const N: usize, const FMA: bool>(
+    w: &[f32; MARGIN + 1],
+    x: *const f32,
+    row: *mut f32,
+    square: *mut f32,
+    rings: [*mut f32; 2],
+    inner: usize,
+    outer: usize,
+) {
+    // SAFETY: by the caller.
+    unsafe {
+        for j in (0..inner).step_by(N) {
+            let v = load::<N>(x.add(j));
+            store(row.add(j), v);
+            store(square.add(j), map1(v, |v| v * v));
+        }
+        blur_row::<N, FMA>(w, row, rings[0], outer);
+        blur_row::<N, FMA>(w, square, rings[1], outer);
+    }
+}
+
 #[inline(always)]
 fn statistics_body<const N: usize, const FMA: bool>(
     grid: &Grid,
@@ -311,45 +397,77 @@ fn statistics_body<const N: usize, const FMA: bool>(
     assert!(values.len() >= grid.input_len());
     assert!(means.len() >= grid.output_len() && variances.len() >= grid.output_len());
     assert!(scratch.row.len() >= inner + 2 * ALIGN && scratch.square.len() >= inner + 2 * ALIGN);
-    assert!(scratch.ring.len() >= 2 * TAPS * outer && outer <= inner);
-    assert!(inner % N == 0 && outer % N == 0);
+    let step = ring_stride(outer);
+    assert!(scratch.ring.len() >= 2 * RING * step && outer <= inner);
+    assert!(inner % N == 0 && outer % N == 0 && grid.output + 2 * MARGIN == grid.input);
     let row = scratch.row.as_mut_ptr();
     let square = scratch.square.as_mut_ptr();
     let ring = scratch.ring.as_mut_ptr();
     // SAFETY: `values` holds `input` rows of `inner` floats; `row` and `square` hold `inner + 32`, and
-    // the blur reads at most up to `outer + 10 + N ≤ inner + 26`; the ring holds 2·11 rows of `outer`;
+    // the blur reads at most up to `outer + 10 + N ≤ inner + 26`; the ring holds 2·12 rows of `outer`;
     // `means` and `variances` hold `output` rows of `outer`. Asserted above.
     unsafe {
-        for r in 0..grid.input {
-            let x = values.as_ptr().add(r * inner);
-            for j in (0..inner).step_by(N) {
-                let v = load::<N>(x.add(j));
-                store(row.add(j), v);
-                store(square.add(j), map1(v, |v| v * v));
+        let mut next = 0;
+        for out in (0..grid.output).step_by(2) {
+            let two = out + 1 < grid.output;
+            while next < (out + RING).min(grid.input) {
+                let at = (next % RING) * step;
+                let rings = [ring.add(at), ring.add(RING * step + at)];
+                let x = values.as_ptr().add(next * inner);
+                take_powers::<N, FMA>(&w, x, row, square, rings, inner, outer);
+                next += 1;
             }
-            let first = ring.add((r % TAPS) * outer);
-            let second = ring.add((TAPS + r % TAPS) * outer);
+            let rows: [usize; RING] = std::array::from_fn(|k| ((out + k) % RING) * step);
             for j in (0..outer).step_by(N) {
-                store(first.add(j), blur::<N, FMA>(&w, |k| row.add(j + k)));
-                store(second.add(j), blur::<N, FMA>(&w, |k| square.add(j + k)));
-            }
-            let Some(out) = (r + 1).checked_sub(TAPS) else {
-                continue;
-            };
-            let rows: [usize; TAPS] = std::array::from_fn(|k| ((out + k) % TAPS) * outer);
-            let to_mean = means.as_mut_ptr().add(out * outer);
-            let to_variance = variances.as_mut_ptr().add(out * outer);
-            for j in (0..outer).step_by(N) {
-                let mean = blur::<N, FMA>(&w, |k| ring.add(rows[k] + j));
-                let power = blur::<N, FMA>(&w, |k| ring.add(TAPS * outer + rows[k] + j));
-                store(to_mean.add(j), mean);
-                let variance = map2(power, mean, |p, m| {
-                    let v = p - m * m;
-                    if v > 0.0 { v } else { 0.0 }
-                });
-                store(to_variance.add(j), variance);
+                let means_two = blur_two::<N, FMA>(&w, |k| ring.add(rows[k] + j));
+                let powers = blur_two::<N, FMA>(&w, |k| ring.add(RING * step + rows[k] + j));
+                for i in 0..1 + usize::from(two) {
+                    let at = (out + i) * outer + j;
+                    store(means.as_mut_ptr().add(at), means_two[i]);
+                    let variance = map2(powers[i], means_two[i], |p, m| {
+                        let v = p - m * m;
+                        if v > 0.0 { v } else { 0.0 }
+                    });
+                    store(variances.as_mut_ptr().add(at), variance);
+                }
             }
         }
+    }
+}
+
+/// Asks for the cache line of `from[at]`, if there is one.
+#[inline(always)]
+fn prefetch(from: &[f32], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing; an address outside is allowed and without effect.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(at).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (from, at);
+}
+
+/// The product of two rows, filtered into `into`.
+///
+/// # Safety
+/// `x` and `y` hold `inner` floats, `row` `inner + 32`, `into` `outer`.
+#[inline(always)]
+unsafe fn take_product<const N: usize, const FMA: bool>(
+    w: &[f32; MARGIN + 1],
+    [x, y]: [*const f32; 2],
+    row: *mut f32,
+    into: *mut f32,
+    inner: usize,
+    outer: usize,
+) {
+    // SAFETY: by the caller.
+    unsafe {
+        for j in (0..inner).step_by(N) {
+            let product = map2(load::<N>(x.add(j)), load::<N>(y.add(j)), |x, y| x * y);
+            store(row.add(j), product);
+        }
+        blur_row::<N, FMA>(w, row, into, outer);
     }
 }
 
@@ -370,8 +488,9 @@ fn compare_body<const N: usize, const FMA: bool, const FULL: bool, const MAP: bo
     assert!(pair.variances.iter().all(|v| v.len() >= grid.output_len()));
     assert!(!MAP || map.len() >= grid.output_len());
     assert!(scratch.row.len() >= inner + 2 * ALIGN);
-    assert!(scratch.ring.len() >= TAPS * outer && outer <= inner);
-    assert!(inner % N == 0 && outer % N == 0);
+    let step = ring_stride(outer);
+    assert!(scratch.ring.len() >= RING * step && outer <= inner);
+    assert!(inner % N == 0 && outer % N == 0 && grid.output + 2 * MARGIN == grid.input);
     let Constants { c1, c2 } = constants;
     let [offset_x, offset_y] = pair.offsets;
     let row = scratch.row.as_mut_ptr();
@@ -379,62 +498,74 @@ fn compare_body<const N: usize, const FMA: bool, const FULL: bool, const MAP: bo
     let mut total = 0f64;
     // SAFETY: as in `statistics_body`: all lengths are asserted above.
     unsafe {
-        for r in 0..grid.input {
-            let x = pair.values[0].as_ptr().add(r * inner);
-            let y = pair.values[1].as_ptr().add(r * inner);
-            for j in (0..inner).step_by(N) {
-                store(
-                    row.add(j),
-                    map2(load::<N>(x.add(j)), load::<N>(y.add(j)), |x, y| x * y),
-                );
+        let mut next = 0;
+        for out in (0..grid.output).step_by(2) {
+            let two = out + 1 < grid.output;
+            while next < (out + RING).min(grid.input) {
+                let xy = pair.values.map(|v| v.as_ptr().add(next * inner));
+                let into = ring.add((next % RING) * step);
+                take_product::<N, FMA>(&w, xy, row, into, inner, outer);
+                next += 1;
             }
-            let into = ring.add((r % TAPS) * outer);
+            let rows: [usize; RING] = std::array::from_fn(|k| ((out + k) % RING) * step);
+            let mut sums = [[0f32; N]; 2];
             for j in (0..outer).step_by(N) {
-                store(into.add(j), blur::<N, FMA>(&w, |k| row.add(j + k)));
-            }
-            let Some(out) = (r + 1).checked_sub(TAPS) else {
-                continue;
-            };
-            let rows: [usize; TAPS] = std::array::from_fn(|k| ((out + k) % TAPS) * outer);
-            let at = out * outer;
-            let [mean_x, mean_y] = [pair.means[0].as_ptr().add(at), pair.means[1].as_ptr().add(at)];
-            let [var_x, var_y] = [
-                pair.variances[0].as_ptr().add(at),
-                pair.variances[1].as_ptr().add(at),
-            ];
-            let mut sums = [0f32; N];
-            for j in (0..outer).step_by(N) {
-                let product = blur::<N, FMA>(&w, |k| ring.add(rows[k] + j));
-                let (mx, my) = (load::<N>(mean_x.add(j)), load::<N>(mean_y.add(j)));
-                let (vx, vy) = (load::<N>(var_x.add(j)), load::<N>(var_y.add(j)));
-                let mut value = [0f32; N];
-                for i in 0..N {
-                    let covariance = product[i] - mx[i] * my[i];
-                    let mut top = covariance + covariance + c2;
-                    let mut bottom = vx[i] + vy[i] + c2;
-                    if FULL {
-                        let (x, y) = (mx[i] + offset_x, my[i] + offset_y);
-                        top *= 2.0 * x * y + c1;
-                        bottom *= x * x + y * y + c1;
+                if j % ALIGN == 0 {
+                    // Eight streams are more than processors foresee: ask for the next two rows.
+                    for from in pair.means.into_iter().chain(pair.variances) {
+                        prefetch(from, (out + 2) * outer + j);
+                        prefetch(from, (out + 3) * outer + j);
                     }
-                    let v = top / bottom;
-                    // By Cauchy–Schwarz at most 1; rounding may exceed it, and the bounds of the
-                    // search rely on it.
-                    value[i] = if v > 1.0 { 1.0 } else { v };
-                }
-                if MAP {
-                    let to = map.as_mut_ptr().add(at + j);
-                    store(to, map2(load::<N>(to), value, |a, b| a + b));
-                }
-                if j + N > grid.output {
-                    for (i, v) in value.iter_mut().enumerate() {
-                        *v = if j + i < grid.output { *v } else { 0.0 };
+                    for from in pair.values {
+                        prefetch(from, next * inner + j);
+                        prefetch(from, (next + 1) * inner + j);
                     }
                 }
-                sums = map2(sums, value, |a, b| a + b);
+                // Without a second row its values are formed from the first one's and not used.
+                let products = blur_two::<N, FMA>(&w, |k| ring.add(rows[k] + j));
+                for half in 0..2 {
+                    let at = (out + half * usize::from(two)) * outer + j;
+                    let product = products[half];
+                    let (mx, my) = (
+                        load::<N>(pair.means[0].as_ptr().add(at)),
+                        load::<N>(pair.means[1].as_ptr().add(at)),
+                    );
+                    let (vx, vy) = (
+                        load::<N>(pair.variances[0].as_ptr().add(at)),
+                        load::<N>(pair.variances[1].as_ptr().add(at)),
+                    );
+                    let mut value = [0f32; N];
+                    for i in 0..N {
+                        let covariance = product[i] - mx[i] * my[i];
+                        let mut top = covariance + covariance + c2;
+                        let mut bottom = vx[i] + vy[i] + c2;
+                        if FULL {
+                            let (x, y) = (mx[i] + offset_x, my[i] + offset_y);
+                            top *= 2.0 * x * y + c1;
+                            bottom *= x * x + y * y + c1;
+                        }
+                        let v = top / bottom;
+                        // By Cauchy–Schwarz at most 1; rounding may exceed it, and the bounds of the
+                        // search rely on it.
+                        value[i] = if v > 1.0 { 1.0 } else { v };
+                    }
+                    if MAP && (half == 0 || two) {
+                        let to = map.as_mut_ptr().add(at);
+                        store(to, map2(load::<N>(to), value, |a, b| a + b));
+                    }
+                    if j + N > grid.output {
+                        for (i, v) in value.iter_mut().enumerate() {
+                            *v = if j + i < grid.output { *v } else { 0.0 };
+                        }
+                    }
+                    sums[half] = map2(sums[half], value, |a, b| a + b);
+                }
             }
-            total += f64::from(sums.iter().sum::<f32>());
-            let rest = (grid.output - out - 1) * grid.output;
+            total += f64::from(sums[0].iter().sum::<f32>());
+            if two {
+                total += f64::from(sums[1].iter().sum::<f32>());
+            }
+            let rest = (grid.output - out - 1 - usize::from(two)) * grid.output;
             // The slack covers the f32 rounding of a row's sum.
             let most = total + rest as f64 * 1.000_02;
             if !MAP && most < least {

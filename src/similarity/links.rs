@@ -82,7 +82,8 @@ impl Index {
     /// itself below the minimum (finding it exactly would cost the time the bounds save).
     ///
     /// `progress` is called with pairs done and all pairs, from any thread; `cancelled` is asked before
-    /// every picture of a block; `None` once it said yes.
+    /// every picture of a block; `None` once it said yes, or when the index file can no longer be read
+    /// ([`failure`](Self::failure)).
     pub fn links(
         &self,
         min_foreground: f32,
@@ -115,7 +116,7 @@ impl Index {
                 pairs.into_iter().filter_map(move |pair| link(&pair, minimums))
             })
             .collect();
-        if cancelled() {
+        if self.stopped(cancelled) {
             return None;
         }
         links.sort_by_key(|l| (l.a, l.b));
@@ -138,13 +139,16 @@ impl Index {
                     if self.store.extents[i].regions()[region] {
                         let row = &mut rows[2 * (i - first) + region];
                         for (scale, level) in row.iter_mut().enumerate().skip(COARSE) {
-                            level.clone_from(self.view(i, region, scale, viewer, scratch));
+                            let Some(view) = self.view(i, region, scale, viewer, scratch) else {
+                                return;
+                            };
+                            level.clone_from(view);
                         }
                     }
                 }
             }
             for j in first + 1..self.len() {
-                if cancelled() {
+                if self.stopped(cancelled) {
                     return;
                 }
                 let mut pairs: Vec<PairTrack> = (first..end.min(j)).map(|i| self.pair(i, j)).collect();
@@ -190,7 +194,10 @@ impl Index {
                 let mut rows: Vec<[Level; COARSE]> = vec![Default::default(); end - first];
                 for (i, row) in (first..end).zip(&mut rows).filter(|(i, _)| needed[i - first]) {
                     for (scale, level) in row.iter_mut().enumerate() {
-                        level.clone_from(self.view(i, region, scale, viewer, scratch));
+                        let Some(view) = self.view(i, region, scale, viewer, scratch) else {
+                            return;
+                        };
+                        level.clone_from(view);
                     }
                 }
                 for group in pairs.chunk_by_mut(|a, b| a.j == b.j) {
@@ -201,7 +208,7 @@ impl Index {
                     if now.is_empty() {
                         continue;
                     }
-                    if cancelled() {
+                    if self.stopped(cancelled) {
                         return;
                     }
                     for scale in (0..COARSE).rev() {
@@ -235,7 +242,9 @@ impl Index {
         if pairs.peek().is_none() {
             return;
         }
-        let level = self.view(j, region, scale, viewer, scratch);
+        let Some(level) = self.view(j, region, scale, viewer, scratch) else {
+            return; // the whole is given up, see `Index::failure`
+        };
         for pair in pairs {
             let minimum = f64::from(minimums.of(pair.comparable, region));
             let track = &mut pair.regions[region];

@@ -8,9 +8,11 @@
 use super::{
     kernel::{self, Constants, Isa, Pair, Scratch, Sum},
     level::Level,
+    prepared::with_scratch,
     pyramid::SCALES,
 };
 use crate::study::Arithmetic;
+use rayon::prelude::*;
 
 /// Exponents of the five scales, finest first (Wang et al. 2003).
 pub(super) const BETAS: [f64; SCALES] = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
@@ -63,13 +65,11 @@ impl Metric {
         spread(a).max(spread(b))
     }
 
-    /// The term of one scale, in `[0, 1]`: the mean of contrast·structure, or with `full` of
-    /// luminance·contrast·structure, over planes and pixels; 0 if negative. Once the term is certain to
-    /// be below `least`, an upper bound of it may be returned instead.
-    pub fn term(self, a: &Level, b: &Level, full: bool, least: f64, scratch: &mut Scratch) -> f64 {
+    /// What a term is made of before its planes are compared; `None` where a range of 0 makes it 1.
+    fn begin(self, a: &Level, b: &Level, full: bool) -> Option<Begun> {
         let range = self.range(a, b);
         if range <= 0.0 {
-            return 1.0;
+            return None;
         }
         let constants = Constants {
             c1: (0.01 * range) * (0.01 * range),
@@ -78,14 +78,37 @@ impl Metric {
         let area = (a.grid.output * a.grid.output) as f64;
         let crossed = a.planes.min(b.planes);
         let planes = if self.alpha { crossed.max(4) } else { crossed };
-        let mut total = match (self.alpha, a.planes, b.planes) {
+        let known = match (self.alpha, a.planes, b.planes) {
             (true, 4.., ..4) => alpha_against_opaque(a, constants, full),
             (true, ..4, 4..) => alpha_against_opaque(b, constants, full),
             (true, ..4, ..4) => area,
             _ => 0.0,
         };
+        Some(Begun {
+            constants,
+            area,
+            crossed,
+            all: area * planes as f64,
+            known,
+        })
+    }
+
+    /// The term of one scale, in `[0, 1]`: the mean of contrast·structure, or with `full` of
+    /// luminance·contrast·structure, over planes and pixels; 0 if negative. Once the term is certain to
+    /// be below `least`, an upper bound of it may be returned instead.
+    pub fn term(self, a: &Level, b: &Level, full: bool, least: f64, scratch: &mut Scratch) -> f64 {
+        let Some(begun) = self.begin(a, b, full) else {
+            return 1.0;
+        };
+        let Begun {
+            constants,
+            area,
+            crossed,
+            all,
+            known: mut total,
+        } = begun;
         let needed = if least > 0.0 {
-            least * area * planes as f64
+            least * all
         } else {
             f64::NEG_INFINITY
         };
@@ -113,8 +136,45 @@ impl Metric {
                 }
             }
         }
-        (total / (area * planes as f64)).max(0.0)
+        (total / all).max(0.0)
     }
+
+    /// [`term`](Self::term) of contrast·structure in full, the planes spread over the rayon pool. The
+    /// sums are added in the same order: the same number.
+    pub fn term_spread(self, a: &Level, b: &Level) -> f64 {
+        let Some(begun) = self.begin(a, b, false) else {
+            return 1.0;
+        };
+        let isa = Isa::detect();
+        let sums: Vec<f64> = (0..begun.crossed)
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|plane| {
+                let pair = pair_of(a, b, plane);
+                let least = f64::NEG_INFINITY;
+                let sum =
+                    with_scratch(|s| kernel::contrast_sum(isa, &a.grid, &pair, begun.constants, least, s));
+                match sum {
+                    Sum::Exact(sum) | Sum::AtMost(sum) => sum,
+                }
+            })
+            .collect();
+        let total = sums.iter().fold(begun.known, |total, sum| total + sum);
+        (total / begun.all).max(0.0)
+    }
+}
+
+/// See [`Metric::begin`].
+struct Begun {
+    constants: Constants,
+    /// Pixels of a plane that count.
+    area: f64,
+    /// Planes that both pictures have.
+    crossed: usize,
+    /// Pixels of all planes, the opaque ones included.
+    all: f64,
+    /// Sum over a plane that only one picture or none has.
+    known: f64,
 }
 
 /// The same plane of two levels.

@@ -2,11 +2,11 @@
 //! of our own. A mapped file would be loaded faster by nothing but the copy, and would end the program with SIGBUS
 //! when another program shortens the file while its pages are in use.
 
-use super::{
-    header::{self, MAX_HEADER, TensorInfo},
+use super::header::{self, MAX_HEADER, TensorInfo};
+use crate::{
+    diffusion::{CheckpointError, ops},
     read_at::read_exact_at,
 };
-use crate::diffusion::{CheckpointError, ops};
 use bytemuck::Pod;
 use candle_core::DType;
 use half::{bf16, f16, vec::HalfBitsVecExt};

@@ -1,0 +1,130 @@
+//! Other measures of a pair, for comparison with other work: never part of a verdict.
+//!
+//! All take the whole pictures, stretched to 512² (Lanczos), with range 1.
+
+use super::{
+    kernel::{Constants, Isa, add_full_map},
+    level::Level,
+    prepared::with_scratch,
+    pyramid::{AREA, SIDE, unit_at},
+    resample::{Filter, resize_gray, resize_rgb},
+    ssim::pair_of,
+};
+use image::{GrayImage, RgbImage};
+
+/// Tiles per side of [`PairMeasures::tiled_l2`].
+const TILES: usize = 4;
+
+/// SSIM, SSIM under the mattes, and tiled L2 of a pair.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairMeasures {
+    /// Mean SSIM at full resolution, in `[−1, 1]` (Wang et al. 2004; torchmetrics ≥ 1.4.2 with
+    /// `data_range=1`: Gaussian window of 11, reflected edges, mean over the colours).
+    pub ssim: f32,
+    /// The same map, weighted by the larger of the two mattes at every pixel: what the pictures agree on
+    /// outside of both foregrounds does not count. `None` when both mattes are empty.
+    pub masked_ssim: Option<f32>,
+    /// Largest root mean square difference of the sixteen 128² tiles, in `[0, 1]`, 0 for equal pictures
+    /// (Carlini et al., arXiv 2301.13188): one differing tile keeps pictures with the same plain
+    /// background apart.
+    pub tiled_l2: f32,
+}
+
+/// Measures a pair; each picture with its matte (255 = foreground; stretched like the picture). `None`
+/// when a picture or matte has no pixels.
+pub fn measure_pair(a: (&RgbImage, &GrayImage), b: (&RgbImage, &GrayImage)) -> Option<PairMeasures> {
+    let sized = |(image, matte): (&RgbImage, &GrayImage)| {
+        let empty = image.as_raw().is_empty() || matte.as_raw().is_empty();
+        let side = SIDE as u32;
+        (!empty).then(|| {
+            let image = resize_rgb(image, side, side, Filter::Lanczos);
+            (image, resize_gray(matte, side, side, Filter::Lanczos))
+        })
+    };
+    let ((a, matte_a), (b, matte_b)) = (sized(a)?, sized(b)?);
+    let map = ssim_map(&a, &b);
+    let ssim = map.iter().map(|&v| f64::from(v)).sum::<f64>() / AREA as f64;
+    let (mut weighted, mut weight) = (0f64, 0f64);
+    for ((&v, p), q) in map.iter().zip(matte_a.as_raw()).zip(matte_b.as_raw()) {
+        let w = f64::from(*p.max(q));
+        weighted += w * f64::from(v);
+        weight += w;
+    }
+    Some(PairMeasures {
+        ssim: ssim as f32,
+        masked_ssim: (weight > 0.0).then(|| (weighted / weight) as f32),
+        tiled_l2: tiled_l2(&a, &b),
+    })
+}
+
+/// Mean over the colours of the local values, 512².
+fn ssim_map(a: &RgbImage, b: &RgbImage) -> Vec<f32> {
+    with_scratch(|scratch| {
+        let [x, y] = [a, b].map(|image| {
+            let pixels = image.as_raw().as_chunks::<3>().0;
+            let planes: Vec<u8> = (0..3).flat_map(|c| pixels.iter().map(move |p| p[c])).collect();
+            let mut level = Level::default();
+            level.fill(&planes, SIDE, unit_at(0), true, scratch);
+            level
+        });
+        let constants = Constants { c1: 1e-4, c2: 9e-4 };
+        let mut map = vec![0.0; x.grid.output_len()];
+        for plane in 0..3 {
+            let pair = pair_of(&x, &y, plane);
+            add_full_map(Isa::detect(), &x.grid, &pair, constants, &mut map, scratch);
+        }
+        let rows = map.chunks_exact(x.grid.output_stride);
+        rows.flat_map(|row| row[..x.grid.output].iter().map(|v| v / 3.0))
+            .collect()
+    })
+}
+
+fn tiled_l2(a: &RgbImage, b: &RgbImage) -> f32 {
+    let tile = SIDE / TILES;
+    let mut sums = [0u64; TILES * TILES];
+    let rows = a
+        .as_raw()
+        .chunks_exact(3 * SIDE)
+        .zip(b.as_raw().chunks_exact(3 * SIDE));
+    for (y, (a, b)) in rows.enumerate() {
+        let parts = a.chunks_exact(3 * tile).zip(b.chunks_exact(3 * tile));
+        for (x, (a, b)) in parts.enumerate() {
+            let squares = a.iter().zip(b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2));
+            sums[y / tile * TILES + x] += squares.sum::<u64>();
+        }
+    }
+    let most = sums.into_iter().max().unwrap_or(0) as f64;
+    ((most / (3 * tile * tile) as f64).sqrt() / 255.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_pictures_and_one_differing_tile() {
+        let a = RgbImage::from_fn(512, 512, |x, y| image::Rgb([x as u8, y as u8, (x ^ y) as u8]));
+        let matte = GrayImage::from_fn(512, 512, |x, _| image::Luma([255 * u8::from(x < 256)]));
+        let found = measure_pair((&a, &matte), (&a, &matte)).unwrap();
+        assert!((found.ssim - 1.0).abs() < 1e-6 && found.tiled_l2 == 0.0);
+        let mut b = a.clone();
+        for y in 128..256 {
+            for x in 384..512 {
+                let p = b.get_pixel_mut(x, y);
+                p.0 = p.0.map(|v| if v > 127 { v - 51 } else { v + 51 });
+            }
+        }
+        let found = measure_pair((&a, &matte), (&b, &matte)).unwrap();
+        assert!((found.tiled_l2 - 0.2).abs() < 1e-6, "{}", found.tiled_l2);
+        // The difference is outside of both mattes.
+        assert!(found.ssim < 0.99 && found.masked_ssim.unwrap() > 0.999_999);
+        let empty = GrayImage::new(512, 512);
+        assert!(
+            measure_pair((&a, &empty), (&b, &empty))
+                .unwrap()
+                .masked_ssim
+                .is_none()
+        );
+        assert!(measure_pair((&a, &empty), (&RgbImage::new(0, 0), &empty)).is_none());
+    }
+}
