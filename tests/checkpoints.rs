@@ -6,6 +6,8 @@
 )]
 
 mod common;
+#[path = "checkpoints/stop.rs"]
+mod stop;
 
 use candle_core::{DType, Device, Tensor};
 use common::tensors::{distance, json_file, tensors, values};

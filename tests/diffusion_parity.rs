@@ -52,7 +52,7 @@ fn close(what: &str, got: &Tensor, want: &Tensor, tolerance: f32) {
     );
 }
 
-fn plain() -> Compute {
+fn plain() -> Compute<'static> {
     Compute::new(Kernels::Plain)
 }
 

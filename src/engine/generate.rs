@@ -65,7 +65,7 @@ impl Session {
             if let Some(generation) = held.remove(&key) {
                 self.tell_judged(generation);
             } else {
-                let pipeline = self.pipeline_of(variant)?;
+                let pipeline = self.pipeline_of(variant)?.until(cancel.flag());
                 let drawn = Drawing {
                     key,
                     prompt,

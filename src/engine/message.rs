@@ -29,6 +29,11 @@ impl CancelToken {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// What [`cancel`](Self::cancel) sets, for arithmetic that looks at it on its way.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
 }
 
 /// Work for the engine.
