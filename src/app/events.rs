@@ -2,6 +2,7 @@
 
 use super::{
     controls::seed_text,
+    pace::Pace,
     state::{Camera, RunningJob, State},
     thumbnails::Thumbnails,
 };
@@ -38,6 +39,8 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             }
         }
         Event::Opened(outline) => opened(state, thumbnails, outline),
+        Event::Model(facts) => state.model = Some(facts),
+        Event::Device(words) => state.device = words,
         Event::Variant(variant) => {
             state.variants.retain(|v| v.name != variant.name);
             state.variants.push(variant.clone());
@@ -48,6 +51,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Step(step) => {
             let key = step.key;
+            state.pace.heard(&step, now);
             state.study.step(step);
             if follows(state, key.prompt) {
                 state.selection.seed = Some(key.seed);
@@ -81,6 +85,7 @@ fn ended(state: &mut State, id: JobId) {
         return;
     }
     state.study.stop_forming();
+    state.pace = Pace::default();
     // A picture that was never finished leaves the selection with nothing to show.
     if let Some(prompt) = state.selection.prompt
         && state.current().is_none()
@@ -109,6 +114,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.seeds = seed_text(&outline.seeds);
     state.variants = outline.variants.clone();
     state.variant = None;
+    state.model = None;
     if let Some(root) = outline.root.clone() {
         state.remember(root);
     }

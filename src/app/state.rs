@@ -1,9 +1,9 @@
 //! What the window shows right now: selection, camera, overlay, filters. Verdicts are never in here:
 //! they always follow from scores and the thresholds.
 
-use super::{history::History, study_view::StudyView};
+use super::{history::History, pace::Pace, study_view::StudyView};
 use crate::{
-    engine::{CancelToken, Job, JobId, PairRequest, PairView, Progress},
+    engine::{CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress},
     render::{Highlight, Mode, Ramp},
     study::{Generation, GenerationKey, Problem, Sampling, Thresholds, Variant, Verdict},
 };
@@ -59,6 +59,10 @@ pub struct State {
     pub open: Open,
     /// Folders opened lately, newest first.
     pub recent: Vec<PathBuf>,
+    /// What is known of the open checkpoint before its weights are read; `None` without one.
+    pub model: Option<Arc<ModelFacts>>,
+    /// How fast the picture that forms advances.
+    pub pace: Pace,
     /// Words about the arithmetic device, for the bar.
     pub device: String,
 }

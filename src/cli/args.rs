@@ -1,7 +1,7 @@
 //! What can be written on the command line.
 
 use crate::engine::DeviceChoice;
-use crate::study::{Arithmetic, RngKind, SchedulerKind, parse_seeds};
+use crate::study::{Arithmetic, RngKind, SchedulerKind, WeightStorage, parse_seeds};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -90,6 +90,9 @@ pub struct GenerateArgs {
     /// with (computed without one)
     #[arg(long, default_value_t = RngKind::TorchCpu)]
     pub rng: RngKind,
+    /// How half-precision weights are held in memory: auto, as-stored or widened (to f32)
+    #[arg(long, default_value_t = WeightStorage::Auto)]
+    pub weights: WeightStorage,
     /// What the picture should not show
     #[arg(long, default_value = "")]
     pub negative: String,
@@ -168,6 +171,9 @@ pub struct ScanArgs {
     /// Another generator of the noise than the study's: torch-cpu or torch-cuda
     #[arg(long)]
     pub rng: Option<RngKind>,
+    /// How half-precision weights are held in memory: auto, as-stored or widened (to f32)
+    #[arg(long)]
+    pub weights: Option<WeightStorage>,
     /// Draw with this variant of the study's checkpoint (a .toml file)
     #[arg(long)]
     pub variant: Option<PathBuf>,

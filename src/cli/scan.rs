@@ -71,6 +71,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         sampling: SamplingChoice {
             scheduler: args.scheduler,
             rng: args.rng,
+            weights: args.weights,
             ..SamplingChoice::default()
         }
         .over(&outline.sampling),

@@ -8,6 +8,7 @@ use super::{
     layers::Compute,
     weights::{Holding, open_all},
 };
+use crate::study::WeightStorage;
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use std::sync::{
@@ -26,30 +27,15 @@ pub struct LoadOptions {
     pub storage: WeightStorage,
 }
 
-/// How half-precision weights (f16, bf16) are held in memory for f32 arithmetic on the CPU. Widening is exact,
-/// since every half-precision number is an f32; results of large layers may differ by rounding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WeightStorage {
-    /// As stored for UNets of more than 64 M values, widened for smaller ones.
-    #[default]
-    Auto,
-    /// As stored: half the memory; a few per cent more time, spent on widening them where they are used.
-    AsStored,
-    /// Widened when loaded.
-    Widened,
-}
+/// From this number of values in the UNet on, memory matters more than the time to widen weights.
+const LARGE: u64 = 64_000_000;
 
-impl WeightStorage {
-    /// From this number of values in the UNet on, memory matters more than the time to widen weights.
-    const LARGE: u64 = 64_000_000;
-
-    /// Whether half-precision weights stay as they are, for a UNet of so many values.
-    pub(super) fn as_stored(self, parameters: u64) -> bool {
-        match self {
-            Self::Auto => parameters > Self::LARGE,
-            Self::AsStored => true,
-            Self::Widened => false,
-        }
+/// Whether half-precision weights stay as they are, for a UNet of so many values.
+pub(super) fn stay_as_stored(storage: WeightStorage, parameters: u64) -> bool {
+    match storage {
+        WeightStorage::Auto => parameters > LARGE,
+        WeightStorage::AsStored => true,
+        WeightStorage::Widened => false,
     }
 }
 
@@ -107,7 +93,9 @@ impl Pipeline {
         let holding = Holding {
             device,
             dtype: *dtype,
-            as_stored: device.is_cpu() && *dtype == DType::F32 && storage.as_stored(checkpoint.parameters[0]),
+            as_stored: device.is_cpu()
+                && *dtype == DType::F32
+                && stay_as_stored(*storage, checkpoint.parameters[0]),
         };
         let load = |part| {
             WeightMap::load(

@@ -32,6 +32,7 @@ impl Session {
             )
             .detail(reason)
         })?;
+        self.hold_weights(job.sampling.weights);
         let variant = job.variant.as_ref();
         if variant.is_some() {
             // One that does not fit must not begin a run.

@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
+use super::ModelFacts;
 use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
 use image::{GrayImage, RgbImage};
 use std::{
@@ -151,6 +152,10 @@ pub enum Event {
     Progress(JobId, Progress),
     /// A study is open: everything of the former one is gone. Sent before its gallery is prepared.
     Opened(Arc<StudyOutline>),
+    /// What can be told of the open checkpoint before its weights are read. Sent after [`Opened`](Self::Opened).
+    Model(Arc<ModelFacts>),
+    /// What computes, in a few words. Sent once, when the engine starts.
+    Device(String),
     /// A variant file was opened: the open study has this variant too, in place of one of the same name.
     Variant(Arc<Variant>),
     /// The gallery is prepared: pictures can be compared.

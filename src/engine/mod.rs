@@ -7,7 +7,9 @@ mod device;
 mod eta;
 mod generate;
 mod handle;
+mod machine;
 mod message;
+mod model_facts;
 mod model_hash;
 mod open;
 mod picture;
@@ -24,9 +26,11 @@ mod worker;
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
+pub use machine::MachineMemory;
 pub use message::{
     CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
 };
+pub use model_facts::{ModelFacts, Room};
 pub use model_hash::model_hash;
 pub use picture::read_with_matte;
 pub use places::{default_segmenter, demo_study, user_data};

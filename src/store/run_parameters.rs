@@ -192,6 +192,7 @@ impl RunParameters {
             format!("“{}”", b.negative),
         );
         compare("rng", a.rng.to_string(), b.rng.to_string());
+        compare("weights", a.weights.to_string(), b.weights.to_string());
         compare(
             "arithmetic",
             self.arithmetic.to_string(),

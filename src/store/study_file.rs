@@ -146,7 +146,7 @@ impl StudyFile {
             (&prompts, "path"),
             (
                 &sampling,
-                "steps, guidance, width, height, scheduler, negative, rng, seeds",
+                "steps, guidance, width, height, scheduler, negative, rng, weights, seeds",
             ),
             (&thresholds, "foreground, background, arithmetic"),
         ] {
@@ -257,6 +257,7 @@ fn read_sampling(keys: &mut Keys<'_>) -> Result<SamplingChoice, Problem> {
     choice.scheduler = named(keys, "scheduler")?;
     choice.negative = keys.text("negative")?.map(|(negative, _)| negative);
     choice.rng = named(keys, "rng")?;
+    choice.weights = named(keys, "weights")?;
     Ok(choice)
 }
 

@@ -23,7 +23,7 @@ pub use generation::{Generation, GenerationKey, Match};
 pub use outline::{Arithmetic, GalleryImage, StudyOutline};
 pub use problem::Problem;
 pub use prompt::{Prompt, parse_seeds};
-pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};
+pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind, WeightStorage};
 pub use scores::RegionScores;
 pub use tally::{Tally, tally, tally_by_group};
 pub use variant::{BaseCheckpoint, Variant, VariantId};

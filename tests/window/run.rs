@@ -248,7 +248,7 @@ fn scheduler_and_generator_are_chosen_in_the_run_settings() {
     fed.harness.key_press(egui::Key::Space);
     fed.settle();
     assert_eq!(sampling(&fed).rng, RngKind::TorchCuda);
-    fed.harness.get_by_label("As the checkpoint suggests").click();
+    fed.harness.get_by_label("Reset to the checkpoint's").click();
     fed.settle();
     assert_eq!(sampling(&fed).scheduler, SchedulerKind::Pndm);
     assert_eq!(sampling(&fed).rng, RngKind::TorchCpu);

@@ -6,6 +6,7 @@ mod field;
 mod field_axes;
 pub mod log;
 mod prompts;
+mod run_needs;
 mod run_settings;
 mod signal;
 mod stage;
