@@ -6,6 +6,10 @@
 )]
 
 mod common;
+#[path = "checkpoints/corrections.rs"]
+mod corrections;
+#[path = "checkpoints/prompts.rs"]
+mod prompts;
 #[path = "checkpoints/stop.rs"]
 mod stop;
 

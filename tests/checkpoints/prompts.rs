@@ -22,12 +22,27 @@ fn odd_and_long_prompts_become_the_same_tokens() {
         let tokenizer = ClipTokenizer::open(&folder.join(form), &text).unwrap();
         for case in cases {
             let prompt = case[0].as_str().unwrap();
-            let ids: Vec<u64> = case[place].as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect();
-            let got: Vec<u64> = tokenizer.encode(prompt).unwrap().into_iter().map(u64::from).collect();
+            let ids: Vec<u64> = case[place]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_u64().unwrap())
+                .collect();
+            let got: Vec<u64> = tokenizer
+                .encode(prompt)
+                .unwrap()
+                .into_iter()
+                .map(u64::from)
+                .collect();
             if got != ids {
                 wrong.push(format!("{form}: {prompt:?}\n  here {got:?}\n  there {ids:?}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{} prompts differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} prompts differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

@@ -1,7 +1,7 @@
 //! What the window looks like. Needs a graphics adapter, of which lavapipe is one.
 
 use crate::fixture::{Fed, step};
-use egui_kittest::Harness;
+use egui_kittest::{Harness, kittest::Queryable as _};
 use pentimento::{
     app::{Action, AppOptions, Command, Pick},
     engine::{Event, JobKind, Progress},
@@ -82,4 +82,14 @@ fn the_overlay_reaches_the_picture() {
             }
         }
     }
+}
+
+#[test]
+fn the_run_settings() {
+    let Some(mut fed) = window() else { return };
+    fed.open(true);
+    fed.tell(crate::run::facts(16 << 30, 12 << 30));
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    fed.harness.snapshot("window-run-settings");
 }

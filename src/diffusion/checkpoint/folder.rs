@@ -59,7 +59,13 @@ pub fn has_tokenizer(folder: &Path) -> bool {
 /// # Errors
 /// Several such files.
 pub fn only_single_file(root: &Path) -> Result<Option<PathBuf>, CheckpointError> {
-    if root.join("model_index.json").exists() || root.join("unet").exists() {
+    // Configurations without weights may lie beside a single file.
+    let in_parts = |e: &std::fs::DirEntry| {
+        let name = e.file_name().to_string_lossy().to_ascii_lowercase();
+        name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".index.json")
+    };
+    let unet = root.join("unet").read_dir().into_iter().flatten().flatten();
+    if root.join("model_index.json").exists() || unet.take(10_000).any(|e| in_parts(&e)) {
         return Ok(None);
     }
     let entries = root.read_dir().into_iter().flatten().flatten().take(10_000);
