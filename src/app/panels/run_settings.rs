@@ -305,8 +305,8 @@ impl Rows<'_> {
                 .on_hover_text(said);
             return;
         }
-        let arrow = RichText::new("↺").color(self.theme.accent);
-        let button = ui.add(Button::new(arrow).frame(false).small());
+        let word = RichText::new("reset").small().color(self.theme.accent);
+        let button = ui.add(Button::new(word).frame(false).small());
         button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, format!("Reset {name}")));
         if button.on_hover_text(format!("{said}: {}", words(own))).clicked() {
             *value = own;
