@@ -316,7 +316,8 @@ fn the_memory_a_run_needs_follows_its_settings() {
     fed.settle();
     let needs = |fed: &Fed| {
         let label = fed.harness.get_by_label_contains("Needs ");
-        label.accesskit_node().label().unwrap_or_default()
+        // Static text is a value to AccessKit.
+        label.accesskit_node().value().unwrap_or_default()
     };
     let small = needs(&fed);
     assert!(small.contains("weights"), "{small}");
