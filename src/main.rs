@@ -21,7 +21,6 @@ fn window(args: &cli::Cli) -> ExitCode {
         default_segmenter: engine::default_segmenter(),
         device: args.common.device,
     };
-    let device = args.common.device;
     let result = eframe::run_native(
         "pentimento",
         app::native_options(),
@@ -31,7 +30,8 @@ fn window(args: &cli::Cli) -> ExitCode {
             engine::start(side, engine_options, Arc::new(move || ctx.request_repaint()))?;
             let options = app::AppOptions {
                 open,
-                device: engine::device_words(device),
+                // The engine tells it, since opening a graphics processor takes a moment.
+                device: String::new(),
                 tour: args.study.is_none(),
             };
             Ok(Box::new(app::App::new(cc, handle, options)))

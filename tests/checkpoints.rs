@@ -6,6 +6,12 @@
 )]
 
 mod common;
+#[path = "checkpoints/corrections.rs"]
+mod corrections;
+#[path = "checkpoints/prompts.rs"]
+mod prompts;
+#[path = "checkpoints/stop.rs"]
+mod stop;
 
 use candle_core::{DType, Device, Tensor};
 use common::tensors::{distance, json_file, tensors, values};

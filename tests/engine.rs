@@ -14,6 +14,8 @@ mod calibration;
 mod map;
 #[path = "engine/null_demo.rs"]
 mod null_demo;
+#[path = "engine/stop.rs"]
+mod stop;
 
 use common::{Ending, demo, engine, follow, follow_id};
 use image::{Rgb, RgbImage};

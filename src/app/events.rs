@@ -3,6 +3,7 @@
 use super::{
     controls::seed_text,
     import_dialog::ImportDialog,
+    pace::Pace,
     state::{Camera, RunningJob, State},
     thumbnails::Thumbnails,
 };
@@ -39,6 +40,8 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             }
         }
         Event::Opened(outline) => opened(state, thumbnails, outline),
+        Event::Model(facts) => state.model = Some(facts),
+        Event::Device(words) => state.device = words,
         Event::Variant(variant) => {
             state.variants.retain(|v| v.name != variant.name);
             state.variants.push(variant.clone());
@@ -64,6 +67,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Map(map) => state.study.set_map(map),
         Event::Step(step) => {
             let key = step.key;
+            state.pace.heard(&step, now);
             state.study.step(step);
             // Of several that form together, the one looked at stays.
             if follows(state, key.prompt) && !state.watching() {
@@ -98,6 +102,7 @@ fn ended(state: &mut State, id: JobId) {
         return;
     }
     state.study.stop_forming();
+    state.pace = Pace::default();
     // A picture that was never finished leaves the selection with nothing to show.
     if let Some(prompt) = state.selection.prompt
         && state.current().is_none()
@@ -134,6 +139,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.variants = outline.variants.clone();
     state.variant = None;
     state.segmenter.clear();
+    state.model = None;
     if let Some(root) = outline.root.clone() {
         state.remember(root);
     }

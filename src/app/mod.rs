@@ -15,6 +15,7 @@ mod keys;
 mod layout;
 mod marks;
 mod on_stage;
+mod pace;
 mod paint;
 mod palette;
 mod panels;

@@ -1,9 +1,11 @@
 //! What the window shows right now: selection, camera, overlay, filters. Verdicts are never in here:
 //! they always follow from scores and the thresholds.
 
-use super::{autoplay::Autoplay, history::History, import_dialog::ImportDialog, study_view::StudyView};
+use super::{
+    autoplay::Autoplay, history::History, import_dialog::ImportDialog, pace::Pace, study_view::StudyView,
+};
 use crate::{
-    engine::{CancelToken, Job, JobId, PairRequest, PairView, Progress},
+    engine::{CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress},
     memorization::null::Null,
     render::{Highlight, Mode, Ramp},
     study::{
@@ -81,6 +83,10 @@ pub struct State {
     pub recent: Vec<PathBuf>,
     /// The study's segmenter: network, size, scaling; empty while there is none.
     pub segmenter: String,
+    /// What is known of the open checkpoint before its weights are read; `None` without one.
+    pub model: Option<Arc<ModelFacts>>,
+    /// How fast the picture that forms advances.
+    pub pace: Pace,
     /// Words about the arithmetic device, for the bar.
     pub device: String,
 }

@@ -1,7 +1,7 @@
 //! What can be written on the command line.
 
 use crate::engine::DeviceChoice;
-use crate::study::{Arithmetic, RngKind, SchedulerKind, parse_seeds};
+use crate::study::{Arithmetic, RngKind, SchedulerKind, WeightStorage, parse_seeds};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -133,6 +133,9 @@ pub struct GenerateArgs {
     /// with (computed without one)
     #[arg(long, default_value_t = RngKind::TorchCpu)]
     pub rng: RngKind,
+    /// How half-precision weights are held in memory: auto, as-stored or widened (to f32)
+    #[arg(long, default_value_t = WeightStorage::Auto)]
+    pub weights: WeightStorage,
     /// What the picture should not show
     #[arg(long, default_value = "")]
     pub negative: String,
@@ -257,6 +260,9 @@ pub struct ScanArgs {
     /// Send this many seeds of a prompt through the model together; the study's number when not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub at_once: Option<u32>,
+    /// How half-precision weights are held in memory: auto, as-stored or widened (to f32)
+    #[arg(long)]
+    pub weights: Option<WeightStorage>,
     /// Draw with this variant of the study's checkpoint (a .toml file)
     #[arg(long)]
     pub variant: Option<PathBuf>,

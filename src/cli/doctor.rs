@@ -3,7 +3,7 @@
 use super::args::{Common, DoctorArgs};
 use crate::{
     diffusion::Checkpoint,
-    engine::{self, DeviceChoice},
+    engine::{self, DeviceChoice, MachineMemory},
     gallery::cache_dir,
     store,
     study::Problem,
@@ -98,17 +98,10 @@ fn simd() -> Finding {
     finding("vectors", level, note)
 }
 
-/// A line of the kernel's table of memory, in GiB; other systems are not asked.
-fn gibibytes(key: &str) -> Option<f64> {
-    let table = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = table.lines().find(|l| l.starts_with(key))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024.0 / 1024.0)
-}
-
 fn memory() -> Finding {
-    match (gibibytes("MemTotal:"), gibibytes("MemAvailable:")) {
-        (Some(total), Some(free)) => {
+    let gibibytes = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+    match MachineMemory::now().map(|m| (gibibytes(m.total), gibibytes(m.free))) {
+        Some((total, free)) => {
             let note = if free < 3.5 {
                 "Less than 3.5 GiB free: an SD 1.x checkpoint in f16 will not fit (`doctor MODEL` tells what one needs)."
             } else {
@@ -116,7 +109,7 @@ fn memory() -> Finding {
             };
             finding("memory", format!("{free:.1} GiB free of {total:.1} GiB"), note)
         }
-        _ => finding("memory", "not known on this system", ""),
+        None => finding("memory", "not known on this system", ""),
     }
 }
 
@@ -138,21 +131,28 @@ fn model(path: &Path) -> Result<Vec<Finding>, Problem> {
         Checkpoint::open(path).map_err(|e| super::failed("This checkpoint cannot be used", &e).at(path))?;
     let (width, height) = checkpoint.default_size();
     let estimate = checkpoint.memory_estimate(width, height, 1);
-    let free = gibibytes("MemAvailable:");
-    let short = free.is_some_and(|free| estimate.peak() as f64 > free * (1u64 << 30) as f64);
+    let short = MachineMemory::now().is_some_and(|m| estimate.peak() > m.free);
     let note = if short {
         "More than is free: expect swapping. Close other programs, or draw smaller pictures."
     } else {
         ""
     };
-    Ok(vec![
+    let mut findings = vec![
         finding(
             "model",
             checkpoint.summary(),
             checkpoint.notes.join("\n              "),
         ),
         finding("model memory", format!("{estimate}"), note),
-    ])
+    ];
+    if !checkpoint.overrides.is_empty() {
+        findings.push(finding(
+            "overridden",
+            checkpoint.overrides.join("\n             "),
+            "As diffusers' StableDiffusionPipeline overrides them.",
+        ));
+    }
+    Ok(findings)
 }
 
 fn demo() -> Finding {

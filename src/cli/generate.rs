@@ -18,10 +18,8 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     let checkpoint = Checkpoint::open(&args.model)
         .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
     if !common.quiet {
-        checkpoint
-            .notes
-            .iter()
-            .for_each(|note| eprintln!("pentimento: {note}"));
+        let notes = checkpoint.notes.iter().chain(&checkpoint.overrides);
+        notes.for_each(|note| eprintln!("pentimento: {note}"));
     }
     let sampling = sampling(args, &checkpoint)?;
     sampling
@@ -40,6 +38,7 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
     let pool = compute_pool(common.threads).map_err(|e| super::failed("Threads cannot be started", &e))?;
     let options = LoadOptions {
         device: common.device.open()?,
+        storage: args.weights,
         ..LoadOptions::default()
     };
     let mut pipeline = pool
@@ -115,10 +114,7 @@ fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Sampling, Pr
             "Name one with --scheduler: ddim, pndm, dpm++, euler or euler-a.",
         )
         .at(&args.model)
-        .detail(format!(
-            "scheduler/scheduler_config.json: _class_name is {}",
-            checkpoint.schedule.class
-        )));
+        .detail(format!("the checkpoint names {}", checkpoint.schedule.class)));
     }
     let choice = SamplingChoice {
         steps: Some(args.steps),
@@ -129,6 +125,7 @@ fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Sampling, Pr
         negative: Some(args.negative.clone()),
         rng: Some(args.rng),
         at_once: Some(args.at_once),
+        weights: Some(args.weights),
     };
     Ok(choice.over(&checkpoint.default_sampling()))
 }

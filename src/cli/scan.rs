@@ -92,6 +92,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
             scheduler: args.scheduler,
             rng: args.rng,
             at_once: args.at_once,
+            weights: args.weights,
             ..SamplingChoice::default()
         }
         .over(&outline.sampling),

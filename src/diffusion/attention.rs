@@ -87,6 +87,7 @@ struct Watch<'t, 'o> {
 }
 
 fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, compute: Compute) -> Result<Tensor> {
+    compute.go_on()?;
     if !compute.fast() {
         return Ok(attend_openly(q, k, v, heads)?.1);
     }

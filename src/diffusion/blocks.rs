@@ -79,7 +79,7 @@ pub struct Pass<'p, 'o> {
     /// Text embedding.
     pub context: &'p Tensor,
     /// Kernels.
-    pub compute: Compute,
+    pub compute: Compute<'p>,
     /// Who is looking.
     pub tap: &'p mut Option<Tap<'o>>,
 }

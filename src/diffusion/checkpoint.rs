@@ -4,17 +4,21 @@ mod folder;
 mod memory;
 mod single_file;
 
-pub use memory::MemoryEstimate;
+pub use memory::{Bytes, MemoryEstimate, MemoryNeeds};
 
 use super::{
-    CheckpointError, ScheduleConfig, TextConfig, TextEncoder, UNet, UNetConfig, VaeConfig, VaeDecoder, ldm,
-    text_encoder,
+    CheckpointError, ScheduleConfig, TextConfig, TextEncoder, UNet, UNetConfig, VaeConfig, VaeDecoder,
+    config::{corrected_side, read_json},
+    ldm, text_encoder,
     tokenizer::END,
     vae,
     weights::{Placement, WeightMap, open_all},
 };
 use crate::study::{Sampling, SchedulerKind};
 use std::path::{Path, PathBuf};
+
+/// Bytes of a configuration file, at most.
+const CONFIG_LIMIT: u64 = 4 << 20;
 
 /// A checkpoint that was found complete. Weights are not read yet, but their files' headers are sound, and all tensors
 /// that the configurations imply are there with the right shapes.
@@ -44,6 +48,8 @@ pub struct Checkpoint {
     pub parameters: [u64; 3],
     /// What was assumed where the checkpoint does not say it, in sentences for a person.
     pub notes: Vec<String>,
+    /// Values of its files that are overridden, as diffusers does, in sentences for a person.
+    pub overrides: Vec<String>,
     naming: Naming,
     sizes: memory::Sizes,
 }
@@ -82,13 +88,16 @@ impl Naming {
 
 impl Checkpoint {
     /// Opens a folder in diffusers layout, or a `.safetensors` file with the names of the original Stable Diffusion
-    /// code and a folder `tokenizer` beside it. Reads configuration files and the headers of weight files.
+    /// code and a folder `tokenizer` beside it, or a folder that holds only one such file. Reads configuration files and the headers of weight files.
     ///
     /// # Errors
     /// All missing files at once; pickle weights; the key, value or tensor that does not fit.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         if path.is_dir() {
-            Self::open_folder(path)
+            match folder::only_single_file(path)? {
+                Some(file) => single_file::open(&file),
+                None => Self::open_folder(path),
+            }
         } else if path.is_file() {
             single_file::open(path)
         } else {
@@ -101,13 +110,21 @@ impl Checkpoint {
     fn open_folder(root: &Path) -> Result<Self, CheckpointError> {
         let files = folder::find(root)?;
         let [unet, vae, text, schedule] = &files.configs;
+        let mut unet_config = UNetConfig::read(unet)?;
+        let mut schedule_config = ScheduleConfig::read(schedule)?;
+        let mut overrides =
+            schedule_config.correct(files.scheduler.as_deref(), &read_json(schedule, CONFIG_LIMIT)?);
+        if let Some((side, told)) = corrected_side(&read_json(unet, CONFIG_LIMIT)?) {
+            unet_config.sample_size = (side, side);
+            overrides.push(told);
+        }
         let [unet_files, vae_files, text_files] = files.weights;
         Self {
             root: root.to_owned(),
-            unet: UNetConfig::read(unet)?,
+            unet: unet_config,
             vae: VaeConfig::read(vae)?,
             text: TextConfig::read(text)?,
-            schedule: ScheduleConfig::read(schedule)?,
+            schedule: schedule_config,
             unet_files,
             vae_files,
             text_files,
@@ -115,6 +132,7 @@ impl Checkpoint {
             settings_files: Vec::new(),
             parameters: [0; 3],
             notes: Vec::new(),
+            overrides,
             naming: Naming::Diffusers,
             sizes: memory::Sizes::default(),
         }

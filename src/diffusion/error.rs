@@ -54,6 +54,18 @@ pub enum CheckpointError {
         /// What it lacks.
         message: String,
     },
+    /// A folder with more than one checkpoint in a single file.
+    #[error(
+        "{} holds several checkpoints in single files ({}); name the one to use",
+        root.display(),
+        List(files)
+    )]
+    SeveralFiles {
+        /// The folder.
+        root: PathBuf,
+        /// Their names.
+        files: Vec<String>,
+    },
     /// A single file without a tokenizer beside it.
     #[error(
         "{} is a checkpoint in a single file, which holds no tokenizer. Put vocab.json and merges.txt (or \

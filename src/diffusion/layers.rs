@@ -5,6 +5,7 @@ use super::{
     weights::Scope,
 };
 use candle_core::{D, DType, Device, Result, Storage, Tensor};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Which operations a pass through the network uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,20 +29,31 @@ impl Kernels {
 }
 
 /// How a pass through a network is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compute {
+#[derive(Clone, Copy, Debug)]
+pub struct Compute<'a> {
     /// Operations to use.
     pub kernels: Kernels,
     /// Spread single operations over the current rayon pool (fast kernels; candle decides for itself).
     pub parallel: bool,
+    /// Once another thread sets this, the pass ends with an error at the next layer.
+    pub stop: Option<&'a AtomicBool>,
 }
 
-impl Compute {
-    /// Operations spread over the pool.
+impl Compute<'_> {
+    /// Operations spread over the pool, not to be stopped.
     pub fn new(kernels: Kernels) -> Self {
         Self {
             kernels,
             parallel: true,
+            stop: None,
+        }
+    }
+
+    /// An error once the pass is to stop; every layer that takes long asks before it begins.
+    pub(super) fn go_on(self) -> Result<()> {
+        match self.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => candle_core::bail!("stopped"),
+            _ => Ok(()),
         }
     }
 
@@ -127,6 +139,7 @@ impl Conv2d {
         residual: Option<&Tensor>,
         compute: Compute,
     ) -> Result<Tensor> {
+        compute.go_on()?;
         if !compute.fast() {
             let weight = self.weight.to_dtype(x.dtype())?;
             let mut y = x.conv2d(&weight, self.padding, self.stride, 1, 1)?;
@@ -213,6 +226,7 @@ impl Linear {
 
     /// As [`forward`](Self::forward), plus a residual of the output's shape.
     pub fn forward_with(&self, x: &Tensor, residual: Option<&Tensor>, compute: Compute) -> Result<Tensor> {
+        compute.go_on()?;
         if !compute.fast() {
             let y = self.plain(x)?;
             return match residual {
@@ -252,6 +266,7 @@ impl Linear {
 
     /// Planes `[n, inputs, h, w]` to tokens `[n, h·w, outputs]`.
     pub fn planes_to_tokens(&self, x: &Tensor, compute: Compute) -> Result<Tensor> {
+        compute.go_on()?;
         let (n, c, h, w) = x.dims4()?;
         if !compute.fast() {
             return self.plain(&x.reshape((n, c, h * w))?.transpose(1, 2)?);
@@ -270,6 +285,7 @@ impl Linear {
 
     /// Tokens `[n, h·w, inputs]` to planes, plus `residual[n, outputs, h, w]`.
     pub fn tokens_to_planes(&self, x: &Tensor, residual: &Tensor, compute: Compute) -> Result<Tensor> {
+        compute.go_on()?;
         let (n, c, h, w) = residual.dims4()?;
         if !compute.fast() {
             return self
@@ -310,6 +326,7 @@ impl GroupNorm {
 
     /// `[n, channels, h, w]` to the same, followed by SiLU on request.
     pub fn forward(&self, x: &Tensor, silu: bool, compute: Compute) -> Result<Tensor> {
+        compute.go_on()?;
         let (_, channels, h, w) = x.dims4()?;
         if !compute.fast() {
             let norm = candle_nn::GroupNorm::new(

@@ -33,13 +33,14 @@ mod vae;
 mod weight_edit;
 mod weights;
 
-pub use checkpoint::{Checkpoint, MemoryEstimate};
+pub use crate::study::WeightStorage;
+pub use checkpoint::{Bytes, Checkpoint, MemoryEstimate, MemoryNeeds};
 pub use config::{Activation, Refusal, ScheduleConfig, TextConfig, UNetConfig, VaeConfig};
 pub use error::{CheckpointError, DiffusionError};
 pub use export::{ExportError, Exported, Untouched, export};
 pub use layers::{Compute, Kernels};
 pub use noise::{NoiseSource, TorchCudaRng, TorchRng};
-pub use pipeline::{LoadOptions, Pipeline, WeightStorage};
+pub use pipeline::{LoadOptions, Pipeline};
 pub use preview::LatentPreview;
 pub use probe::{LayerSet, Observer, ProbeSet, Silent, Site, Step, Tap};
 pub use sampler::{InitialNoise, Sample, SampleRequest};

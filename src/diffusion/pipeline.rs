@@ -8,9 +8,13 @@ use super::{
     layers::Compute,
     weights::{Holding, open_all},
 };
+use crate::study::WeightStorage;
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Where and how precisely to compute.
 #[derive(Clone, Debug)]
@@ -23,30 +27,15 @@ pub struct LoadOptions {
     pub storage: WeightStorage,
 }
 
-/// How half-precision weights (f16, bf16) are held in memory for f32 arithmetic on the CPU. Widening is exact,
-/// since every half-precision number is an f32; results of large layers may differ by rounding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WeightStorage {
-    /// As stored for UNets of more than 64 M values, widened for smaller ones.
-    #[default]
-    Auto,
-    /// As stored: half the memory; a few per cent more time, spent on widening them where they are used.
-    AsStored,
-    /// Widened when loaded.
-    Widened,
-}
+/// From this number of values in the UNet on, memory matters more than the time to widen weights.
+const LARGE: u64 = 64_000_000;
 
-impl WeightStorage {
-    /// From this number of values in the UNet on, memory matters more than the time to widen weights.
-    const LARGE: u64 = 64_000_000;
-
-    /// Whether half-precision weights stay as they are, for a UNet of so many values.
-    pub(super) fn as_stored(self, parameters: u64) -> bool {
-        match self {
-            Self::Auto => parameters > Self::LARGE,
-            Self::AsStored => true,
-            Self::Widened => false,
-        }
+/// Whether half-precision weights stay as they are, for a UNet of so many values.
+pub(super) fn stay_as_stored(storage: WeightStorage, parameters: u64) -> bool {
+    match storage {
+        WeightStorage::Auto => parameters > LARGE,
+        WeightStorage::AsStored => true,
+        WeightStorage::Widened => false,
     }
 }
 
@@ -76,6 +65,7 @@ pub struct Pipeline {
     pub(super) device: Device,
     pub(super) dtype: DType,
     kernels: Kernels,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Pipeline {
@@ -103,7 +93,9 @@ impl Pipeline {
         let holding = Holding {
             device,
             dtype: *dtype,
-            as_stored: device.is_cpu() && *dtype == DType::F32 && storage.as_stored(checkpoint.parameters[0]),
+            as_stored: device.is_cpu()
+                && *dtype == DType::F32
+                && stay_as_stored(*storage, checkpoint.parameters[0]),
         };
         let load = |part| {
             WeightMap::load(
@@ -130,6 +122,26 @@ impl Pipeline {
             device: device.clone(),
             dtype: *dtype,
             kernels: Kernels::best(device, *dtype),
+            stop: None,
+        })
+    }
+
+    /// The same pipeline, whose passes give up with [`DiffusionError::Stopped`] soon after another thread sets `stop`:
+    /// within a layer's time. What was shown until then stays as it is; the pipeline can be used again.
+    #[must_use]
+    pub fn until(&self, stop: Arc<AtomicBool>) -> Self {
+        Self {
+            stop: Some(stop),
+            ..self.clone()
+        }
+    }
+
+    /// A failure for the caller: [`DiffusionError::Stopped`] when it comes from having been told to stop.
+    pub(super) fn told<T>(&self, result: candle_core::Result<T>) -> Result<T, DiffusionError> {
+        let stop = self.stop.as_ref();
+        result.map_err(|error| match stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => DiffusionError::Stopped,
+            _ => error.into(),
         })
     }
 
@@ -193,8 +205,11 @@ impl Pipeline {
     }
 
     /// How passes through the networks are computed.
-    pub fn compute(&self) -> Compute {
-        Compute::new(self.kernels)
+    pub fn compute(&self) -> Compute<'_> {
+        Compute {
+            stop: self.stop.as_deref(),
+            ..Compute::new(self.kernels)
+        }
     }
 
     /// Text embeddings of prompts, `[n, tokens, d]`. Long prompts are cut as the tokenizer does.
@@ -210,7 +225,7 @@ impl Pipeline {
             ids.extend(self.tokenizer.encode(prompt).map_err(DiffusionError::Request)?);
         }
         let ids = Tensor::from_vec(ids, (prompts.len(), self.tokenizer.length()), &self.device)?;
-        Ok(self.text.forward(&ids, self.compute())?)
+        self.told(self.text.forward(&ids, self.compute()))
     }
 
     /// Raw prediction of the UNet (ε, v or x₀, as the checkpoint predicts) for `latents[n, c, h, w]` at a timestep,
@@ -227,8 +242,8 @@ impl Pipeline {
         let latents = latents.to_dtype(self.dtype)?;
         let output = self
             .unet
-            .forward(&latents, timestep, embeddings, self.compute(), None)?;
-        Ok(output.to_dtype(DType::F32)?)
+            .forward(&latents, timestep, embeddings, self.compute(), None);
+        Ok(self.told(output)?.to_dtype(DType::F32)?)
     }
 
     /// Pictures from latents: `[n, 3, H, W]` in `[0, 1]`, f32.
@@ -236,10 +251,8 @@ impl Pipeline {
     /// # Errors
     /// Shapes that do not fit.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor, DiffusionError> {
-        let raw = self
-            .vae
-            .decode(&latents.to_dtype(self.dtype)?, self.compute())?
-            .to_dtype(DType::F32)?;
+        let raw = self.vae.decode(&latents.to_dtype(self.dtype)?, self.compute());
+        let raw = self.told(raw)?.to_dtype(DType::F32)?;
         Ok(raw.affine(0.5, 0.5)?.clamp(0f32, 1f32)?)
     }
 

@@ -48,10 +48,11 @@ pub struct Sample {
 }
 
 impl Pipeline {
-    /// Draws pictures. The observer is called after every step and may stop the drawing.
+    /// Draws pictures. The observer is called after every step and may stop the drawing; a pipeline made with
+    /// [`until`](Self::until) stops inside a step too.
     ///
     /// # Errors
-    /// [`DiffusionError::Stopped`] when the observer says so; requests out of range; numbers that are not finite.
+    /// [`DiffusionError::Stopped`] when it was stopped; requests out of range; numbers that are not finite.
     pub fn sample(
         &self,
         request: &SampleRequest,
@@ -92,8 +93,8 @@ impl Pipeline {
             let tap = Tap::new(observer, index, timestep, guided);
             let output =
                 self.unet_at(index, timestep)?
-                    .forward(&input, timestep, &embeddings, self.compute(), tap)?;
-            let output = output.to_dtype(DType::F32)?;
+                    .forward(&input, timestep, &embeddings, self.compute(), tap);
+            let output = self.told(output)?.to_dtype(DType::F32)?;
             let (unconditional, conditional) = if guided {
                 (Some(output.narrow(0, 0, n)?), output.narrow(0, n, n)?)
             } else {

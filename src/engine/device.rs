@@ -2,7 +2,11 @@
 
 use crate::study::Problem;
 use candle_core::Device;
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
 
 /// The widest vector instructions the program will use on this processor.
 pub fn vector_level() -> &'static str {
@@ -90,8 +94,7 @@ impl DeviceChoice {
             }
             Self::Cuda(_) if !cfg!(feature = "cuda") => return Err(self.not_built("cuda")),
             Self::Metal if !cfg!(feature = "metal") => return Err(self.not_built("metal")),
-            Self::Cuda(n) => Device::new_cuda(n),
-            Self::Metal => Device::new_metal(0),
+            Self::Cuda(_) | Self::Metal => self.handle(),
         };
         opened.map_err(|e| {
             Problem::new(
@@ -102,6 +105,23 @@ impl DeviceChoice {
         })
     }
 
+    /// The one handle of this process on a graphics processor: it is opened once, for whoever asks first.
+    fn handle(self) -> candle_core::Result<Device> {
+        static OPEN: Mutex<Vec<(DeviceChoice, Device)>> = Mutex::new(Vec::new());
+        // A panic while opening leaves whole entries behind.
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, device)) = open.iter().find(|(choice, _)| *choice == self) {
+            return Ok(device.clone());
+        }
+        let device = match self {
+            Self::Cuda(n) => Device::new_cuda(n)?,
+            Self::Metal => Device::new_metal(0)?,
+            Self::Cpu | Self::Auto => Device::Cpu,
+        };
+        open.push((self, device.clone()));
+        Ok(device)
+    }
+
     fn not_built(self, feature: &str) -> Problem {
         Problem::new(
             format!("This program was built without support for the device {self}"),
@@ -110,7 +130,7 @@ impl DeviceChoice {
     }
 }
 
-/// `CPU · AVX2 · f32`.
+/// `CPU · AVX2 · f32`. The first call may open a graphics processor, which takes a moment.
 pub fn device_words(choice: DeviceChoice) -> String {
     match choice.open() {
         Ok(Device::Cuda(_)) => "CUDA · f32".to_owned(),
@@ -149,5 +169,11 @@ mod tests {
             );
             assert!(device_words(DeviceChoice::Metal).contains("metal"));
         }
+        // With support built in: a number that no machine has.
+        let problem = DeviceChoice::Cuda(4096).open().unwrap_err().to_string();
+        assert!(
+            problem.contains("cuda:4096") && problem.contains("--device cpu"),
+            "{problem}"
+        );
     }
 }

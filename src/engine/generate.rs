@@ -29,6 +29,7 @@ impl Session {
             )
             .detail(reason)
         })?;
+        self.hold_weights(job.sampling.weights);
         let variant = job.variant.as_ref();
         if variant.is_some() {
             // One that does not fit must not begin a run.
@@ -73,7 +74,7 @@ impl Session {
             if keys.iter().any(|key| !held.contains_key(key)) {
                 // Those of the group that are there already are drawn with it: alone, the others would come out
                 // differently in the last bit.
-                let pipeline = self.pipeline_of(variant)?;
+                let pipeline = self.pipeline_of(variant)?.until(cancel.flag());
                 let drawing = Drawing {
                     keys: &keys,
                     prompt,

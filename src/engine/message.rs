@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
+use super::ModelFacts;
 use crate::{
     memorization::null::Null,
     segmentation::Clicks,
@@ -36,6 +37,11 @@ impl CancelToken {
     /// Whether the stop was asked for.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// What [`cancel`](Self::cancel) sets, for arithmetic that looks at it on its way.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
     }
 }
 
@@ -260,6 +266,10 @@ pub enum Event {
     Progress(JobId, Progress),
     /// A study is open: everything of the former one is gone. Sent before its gallery is prepared.
     Opened(Arc<StudyOutline>),
+    /// What can be told of the open checkpoint before its weights are read. Sent after [`Opened`](Self::Opened).
+    Model(Arc<ModelFacts>),
+    /// What computes, in a few words. Sent once, when the engine starts.
+    Device(String),
     /// A variant file was opened: the open study has this variant too, in place of one of the same name.
     Variant(Arc<Variant>),
     /// What a folder of generated pictures looks like, for a person to say how its names are to be read.

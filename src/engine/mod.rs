@@ -13,9 +13,11 @@ mod generate;
 mod handle;
 mod import;
 mod labels;
+mod machine;
 mod map;
 mod mattes;
 mod message;
+mod model_facts;
 mod model_hash;
 mod open;
 mod picture;
@@ -34,10 +36,12 @@ mod worker;
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
+pub use machine::MachineMemory;
 pub use message::{
     CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairRequest,
     PairView, Progress, RefineJob, Refined, StepPreview, Survey,
 };
+pub use model_facts::{ModelFacts, Room};
 pub use model_hash::model_hash;
 pub use picture::{matte_of, read_with_matte};
 pub use places::{default_segmenter, demo_study, user_data};

@@ -1,12 +1,12 @@
 //! Opening: what the path is, which part of the study it becomes, and getting that part ready.
 
 use super::{
-    CancelToken, Event, JobId, model_hash,
+    CancelToken, Event, JobId, ModelFacts, Room, model_hash,
     session::{Session, checkpoint_problem},
     worker::Outcome,
 };
 use crate::{
-    diffusion::Checkpoint,
+    diffusion::{Checkpoint, MemoryEstimate},
     gallery,
     segmentation::Segmenter,
     store::{self, Recognised, StudyFile},
@@ -95,6 +95,11 @@ impl Session {
         self.outline = Arc::new(outline);
         self.shelf.open(self.outline.clone());
         self.teller.tell(Event::Opened(self.outline.clone()));
+        self.storage = self.outline.sampling.weights;
+        let facts = self.model_facts().map(Arc::new);
+        if let Some(facts) = &facts {
+            self.teller.tell(Event::Model(facts.clone()));
+        }
         notices.into_iter().for_each(|n| self.notice(n));
 
         self.open_segmenter();
@@ -103,8 +108,13 @@ impl Session {
         if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
-        if self.checkpoint.is_some() {
-            self.pipeline()?;
+        if let Some(facts) = facts {
+            // Weights that do not fit are not read before somebody asks for a picture.
+            let estimate = facts.estimate(&self.outline.sampling);
+            match facts.room(&estimate) {
+                Room::None => self.notice(no_room(&facts, &estimate)),
+                Room::Enough | Room::Tight => drop(self.pipeline()?),
+            }
         }
         Ok(Outcome::Done)
     }
@@ -212,9 +222,8 @@ impl Session {
         };
         match Checkpoint::open(&root) {
             Ok(checkpoint) => {
-                if let Some(problem) = assumptions(&checkpoint) {
-                    notices.push(problem);
-                }
+                notices.extend(assumptions(&checkpoint));
+                notices.extend(overrides(&checkpoint));
                 let suggested = checkpoint.default_sampling();
                 // With another part, what was set stays while the checkpoint stays.
                 if whole || self.outline.model.as_ref() != Some(&root) {
@@ -296,10 +305,31 @@ fn foreign_scheduler(root: &Path, checkpoint: &Checkpoint, used: &Sampling) -> P
     )
     .at(root)
     .detail(format!(
-        "scheduler/scheduler_config.json: _class_name is {}; pictures are drawn with {}",
+        "the checkpoint names {}; pictures are drawn with {}",
         checkpoint.schedule.class,
         used.scheduler.title()
     ))
+}
+
+/// What is overridden in a checkpoint's files.
+fn overrides(checkpoint: &Checkpoint) -> Option<Problem> {
+    let problem = Problem::new(
+        "Some of the checkpoint's settings are outdated and overridden",
+        "Nothing is to be done: diffusers' StableDiffusionPipeline overrides them too, and draws the same pictures.",
+    )
+    .at(&checkpoint.root);
+    let told = checkpoint.overrides.iter();
+    (!checkpoint.overrides.is_empty()).then(|| told.fold(problem, |p, line| p.detail(line.clone())))
+}
+
+/// The machine is too small for a checkpoint.
+fn no_room(facts: &ModelFacts, estimate: &MemoryEstimate) -> Problem {
+    Problem::new(
+        "This checkpoint needs more memory than the machine has",
+        "Its weights are read only when pictures are drawn. Choose a smaller size, or hold the weights as stored.",
+    )
+    .detail(format!("needed: {estimate}"))
+    .detail(facts.machine.map_or_else(String::new, |m| format!("the machine has: {}", m.total_words())))
 }
 
 /// What was assumed about a checkpoint that does not say everything itself.

@@ -1,15 +1,16 @@
 //! What the engine holds of the open study: models, prepared gallery, run.
 
 use super::{
-    CancelToken, EngineOptions, Event, approximate::Approximate, embeddings::Embedded, refine::Clicker,
-    shelf::Shelf, teller::Teller,
+    CancelToken, EngineOptions, Event, MachineMemory, ModelFacts, approximate::Approximate,
+    embeddings::Embedded, refine::Clicker, shelf::Shelf, teller::Teller,
 };
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
     similarity::Index,
-    study::{Problem, Skipped, StudyOutline, Variant},
+    study::{Problem, Skipped, StudyOutline, Variant, WeightStorage},
 };
+use candle_core::Device;
 use rayon::ThreadPool;
 use std::{path::PathBuf, sync::Arc};
 
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub teller: Teller,
     pub outline: Arc<StudyOutline>,
     pub checkpoint: Option<Checkpoint>,
+    /// How the pipeline's weights are held, or will be.
+    pub storage: WeightStorage,
     pub pipeline: Option<Arc<Pipeline>>,
     /// The pipeline of the variant drawn with last.
     pub edited: Option<(Arc<Variant>, Arc<Pipeline>)>,
@@ -70,6 +73,7 @@ impl Session {
             teller,
             outline: Arc::default(),
             checkpoint: None,
+            storage: WeightStorage::Auto,
             pipeline: None,
             edited: None,
             segmenter: None,
@@ -118,6 +122,25 @@ impl Session {
         self.notice(problem);
     }
 
+    /// Holds weights in another way from now on; those in memory are read anew if it makes a difference to them.
+    pub fn hold_weights(&mut self, storage: WeightStorage) {
+        let former = std::mem::replace(&mut self.storage, storage);
+        let needs = self.checkpoint.as_ref().map(Checkpoint::memory_needs);
+        if needs.is_some_and(|n| n.stays_as_stored(former) != n.stays_as_stored(storage)) {
+            self.forget_models();
+        }
+    }
+
+    /// Facts about the checkpoint.
+    pub fn model_facts(&self) -> Option<ModelFacts> {
+        let checkpoint = self.checkpoint.as_ref()?;
+        Some(ModelFacts {
+            needs: checkpoint.memory_needs(),
+            machine: MachineMemory::now(),
+            on_cpu: matches!(self.options.device.open(), Ok(Device::Cpu)),
+        })
+    }
+
     /// The pipeline, loaded now if it is not yet.
     pub fn pipeline(&mut self) -> Result<Arc<Pipeline>, Problem> {
         if let Some(pipeline) = &self.pipeline {
@@ -131,6 +154,7 @@ impl Session {
         })?;
         let options = LoadOptions {
             device: self.options.device.open()?,
+            storage: self.storage,
             ..LoadOptions::default()
         };
         let loaded = self.pool.install(|| Pipeline::load(checkpoint, &options));

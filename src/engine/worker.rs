@@ -2,7 +2,7 @@
 //! that groups a gallery.
 
 use super::{
-    DeviceChoice, EngineSide, Event, Job, JobId, Ticket,
+    DeviceChoice, EngineSide, Event, Job, JobId, Ticket, device_words,
     pool::{compute_pool, lower_priority},
     session::Session,
     shelf::Shelf,
@@ -58,6 +58,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
 
     thread::Builder::new().name("engine".into()).spawn(move || {
         lower_priority();
+        teller.tell(Event::Device(device_words(options.device)));
         let mut session = Session::new(options, pool, shelf, teller.clone());
         for Ticket { id, cancel, job } in jobs {
             teller.tell(Event::Started(id));

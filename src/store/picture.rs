@@ -1,7 +1,7 @@
 //! Lossless PNG files that carry how they were made.
 
 use super::{atomic, run_parameters::RunParameters};
-use crate::study::{GenerationKey, Problem, RngKind};
+use crate::study::{GenerationKey, Problem, RngKind, WeightStorage};
 use image::RgbImage;
 use png::{BitDepth, ColorType, Decoder, Encoder, Limits};
 use std::{
@@ -34,6 +34,9 @@ pub(super) fn text(
     // Not written for the generator that there was before others: a picture drawn again keeps its bytes.
     if sampling.rng != RngKind::default() {
         text.push(("rng", sampling.rng.to_string()));
+    }
+    if sampling.weights != WeightStorage::default() {
+        text.push(("weights", sampling.weights.to_string()));
     }
     if !sampling.negative.is_empty() {
         text.push(("negative prompt", sampling.negative.clone()));

@@ -21,7 +21,7 @@ use std::{
 pub enum Recognised {
     /// Folder of a `study.toml`.
     Study(PathBuf),
-    /// Checkpoint: a folder in diffusers layout, or a single file in the original layout.
+    /// Checkpoint: a folder in diffusers layout, or a single file in the original layout (the only one of a folder, too).
     Checkpoint(PathBuf),
     /// Folder of images.
     Gallery(PathBuf),
@@ -113,6 +113,23 @@ fn folder(path: &Path) -> Result<Recognised, Problem> {
     }
     if images {
         return Ok(Recognised::Gallery(here));
+    }
+    let whole: Vec<&String> = weights
+        .iter()
+        .filter(|name| has_ending(name, &["safetensors"]) && names_a_unet(&path.join(name)))
+        .collect();
+    match whole[..] {
+        [] => {}
+        [one] => return Ok(Recognised::Checkpoint(path.join(one))),
+        _ => {
+            const LISTED: usize = 12;
+            let problem = Problem::new(
+                "This folder holds several checkpoints in single files",
+                "Open the one to use.",
+            );
+            let names = whole.iter().take(LISTED);
+            return Err(names.fold(problem.at(path), |p, name| p.detail((*name).clone())));
+        }
     }
     if let Some(first) = weights.first() {
         return Err(Problem::new(

@@ -212,6 +212,7 @@ impl RunParameters {
         );
         compare("rng", a.rng.to_string(), b.rng.to_string());
         compare("at_once", a.at_once.to_string(), b.at_once.to_string());
+        compare("weights", a.weights.to_string(), b.weights.to_string());
         compare(
             "arithmetic",
             self.arithmetic.to_string(),

@@ -159,7 +159,7 @@ impl StudyFile {
             (&prompts, "path"),
             (
                 &sampling,
-                "steps, guidance, width, height, scheduler, negative, rng, at_once, seeds",
+                "steps, guidance, width, height, scheduler, negative, rng, at_once, weights, seeds",
             ),
             (&thresholds, "foreground, background, arithmetic"),
         ] {
@@ -274,6 +274,7 @@ fn read_sampling(keys: &mut Keys<'_>) -> Result<SamplingChoice, Problem> {
     choice.scheduler = named(keys, "scheduler")?;
     choice.negative = keys.text("negative")?.map(|(negative, _)| negative);
     choice.rng = named(keys, "rng")?;
+    choice.weights = named(keys, "weights")?;
     Ok(choice)
 }
 

@@ -25,7 +25,7 @@ pub use label::{Labels, RegionLabels, labels_of_prompts};
 pub use outline::{Approximation, Arithmetic, GalleryImage, StudyOutline, gallery_names};
 pub use problem::{Problem, Skipped};
 pub use prompt::{Prompt, parse_seeds};
-pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};
+pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind, WeightStorage};
 pub use scores::{Region, RegionScores};
 pub use tally::{Tally, tally, tally_by_group};
 pub use variant::{BaseCheckpoint, Variant, VariantId};

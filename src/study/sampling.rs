@@ -107,6 +107,53 @@ impl FromStr for RngKind {
     }
 }
 
+/// How half-precision weights (f16, bf16) are held in memory for f32 arithmetic on the CPU. Widening is exact,
+/// since every half-precision number is an f32; results of large layers may differ by rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WeightStorage {
+    /// As stored for large networks, widened for small ones.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// As stored: half the memory; a little more time, spent on widening them where they are used.
+    #[serde(rename = "as-stored")]
+    AsStored,
+    /// Widened to f32 when loaded.
+    #[serde(rename = "widened")]
+    Widened,
+}
+
+impl WeightStorage {
+    /// Every way of holding weights.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::AsStored, Self::Widened];
+
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::AsStored => "as-stored",
+            Self::Widened => "widened",
+        }
+    }
+
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
+impl fmt::Display for WeightStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for WeightStorage {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        by_name("way of holding weights", s, &Self::ALL, Self::name)
+    }
+}
+
 /// The one of `all` with this name, in any case; the error lists what is known.
 pub(super) fn by_name<T: Copy>(
     what: &str,
@@ -144,6 +191,10 @@ pub struct Sampling {
     /// in another order than alone, so that a picture may differ in the last bit: it belongs to what decides a run.
     #[serde(skip_serializing_if = "is_one")]
     pub at_once: u32,
+    /// How half-precision weights are held; not written when it is left to the program, as ever before there was a
+    /// choice.
+    #[serde(skip_serializing_if = "WeightStorage::is_auto")]
+    pub weights: WeightStorage,
 }
 
 fn is_one(value: &u32) -> bool {
@@ -162,6 +213,7 @@ impl Default for Sampling {
             negative: String::new(),
             rng: RngKind::TorchCpu,
             at_once: 1,
+            weights: WeightStorage::Auto,
         }
     }
 }
@@ -224,6 +276,8 @@ pub struct SamplingChoice {
     pub rng: Option<RngKind>,
     /// See [`Sampling::at_once`].
     pub at_once: Option<u32>,
+    /// See [`Sampling::weights`].
+    pub weights: Option<WeightStorage>,
 }
 
 impl SamplingChoice {
@@ -238,6 +292,7 @@ impl SamplingChoice {
             negative: self.negative.clone().unwrap_or_else(|| defaults.negative.clone()),
             rng: self.rng.unwrap_or(defaults.rng),
             at_once: self.at_once.unwrap_or(defaults.at_once),
+            weights: self.weights.unwrap_or(defaults.weights),
         }
     }
 }
@@ -255,6 +310,10 @@ mod tests {
         for rng in RngKind::ALL {
             assert_eq!(rng.name().parse(), Ok(rng));
             assert_eq!(serde_json::to_value(rng).unwrap(), rng.name());
+        }
+        for storage in WeightStorage::ALL {
+            assert_eq!(storage.name().parse(), Ok(storage));
+            assert_eq!(serde_json::to_value(storage).unwrap(), storage.name());
         }
         let error = "heun".parse::<SchedulerKind>().unwrap_err();
         assert!(error.contains("heun") && error.contains("euler-a"), "{error}");

@@ -93,3 +93,13 @@ fn the_overlay_reaches_the_picture() {
         }
     }
 }
+
+#[test]
+fn the_run_settings() {
+    let Some(mut fed) = window() else { return };
+    fed.open(true);
+    fed.tell(crate::run::facts(16 << 30, 12 << 30));
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    fed.harness.snapshot("window-run-settings");
+}

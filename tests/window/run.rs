@@ -4,8 +4,9 @@ use crate::fixture::{Fed, generation, step};
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use pentimento::{
+    app::{Action, Command},
     engine::{Event, Job, JobKind, Progress},
-    study::{GenerationKey, Problem, RngKind, SchedulerKind},
+    study::{GenerationKey, Problem, RngKind, SchedulerKind, WeightStorage},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -270,7 +271,7 @@ fn scheduler_and_generator_are_chosen_in_the_run_settings() {
     fed.harness.key_press(egui::Key::Space);
     fed.settle();
     assert_eq!(sampling(&fed).rng, RngKind::TorchCuda);
-    fed.harness.get_by_label("As the checkpoint suggests").click();
+    fed.harness.get_by_label("Reset to the checkpoint's").click();
     fed.settle();
     assert_eq!(sampling(&fed).scheduler, SchedulerKind::Pndm);
     assert_eq!(sampling(&fed).rng, RngKind::TorchCpu);
@@ -314,4 +315,98 @@ fn a_variant_that_is_opened_is_drawn_with_and_named() {
     app.ask(pentimento::app::Action::SetVariant(None));
     fed.settle();
     assert_eq!(fed.harness.state().state().variant, None);
+}
+
+/// Facts about the demo's checkpoint on a machine with so many bytes of memory, of which so many were free.
+pub fn facts(total: u64, free: u64) -> Event {
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/model");
+    let checkpoint = pentimento::diffusion::Checkpoint::open(&demo).unwrap();
+    Event::Model(std::sync::Arc::new(pentimento::engine::ModelFacts {
+        needs: checkpoint.memory_needs(),
+        machine: Some(pentimento::engine::MachineMemory { total, free }),
+        on_cpu: true,
+    }))
+}
+
+#[test]
+fn the_memory_a_run_needs_follows_its_settings() {
+    const GIB: u64 = 1 << 30;
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.tell(facts(16 * GIB, 12 * GIB));
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    let needs = |fed: &Fed| {
+        let label = fed.harness.get_by_label_contains("Needs ");
+        // Static text is a value to AccessKit.
+        label.accesskit_node().value().unwrap_or_default()
+    };
+    let small = needs(&fed);
+    assert!(small.contains("weights"), "{small}");
+    assert!(fed.harness.query_by_label_contains("free when").is_none());
+    let mut sampling = fed.harness.state().state().sampling.clone();
+    sampling.width = 1024;
+    sampling.height = 1024;
+    fed.harness.state_mut().ask(Action::SetSampling(sampling));
+    fed.settle();
+    assert_ne!(needs(&fed), small);
+    fed.tell(facts(16 * GIB, GIB / 8));
+    fed.settle();
+    fed.harness.get_by_label_contains("expect swapping");
+    fed.tell(facts(GIB / 4, GIB / 8));
+    fed.settle();
+    fed.harness.get_by_label_contains("this will not fit");
+}
+
+#[test]
+fn weights_are_held_as_chosen_and_values_go_back_one_by_one() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    // Without facts about a checkpoint there is nothing to choose.
+    assert!(
+        fed.harness
+            .query_by_role_and_label(Role::ComboBox, "Weights")
+            .is_none()
+    );
+    fed.tell(facts(1 << 40, 1 << 40));
+    fed.settle();
+    fed.harness
+        .get_by_role_and_label(Role::ComboBox, "Weights")
+        .click();
+    fed.settle();
+    fed.harness.get_by_label("f16 as stored").click();
+    fed.settle();
+    let sampling = |fed: &Fed| fed.harness.state().state().sampling.clone();
+    assert_eq!(sampling(&fed).weights, WeightStorage::AsStored);
+    fed.harness.get_by_label("Reset Weights").click();
+    fed.settle();
+    assert_eq!(sampling(&fed).weights, WeightStorage::Auto);
+    // The drawn study draws with DDIM, its checkpoint says PNDM.
+    fed.harness.get_by_label("Reset Scheduler").click();
+    fed.settle();
+    assert_eq!(sampling(&fed).scheduler, SchedulerKind::Pndm);
+    assert!(fed.harness.query_by_label("Reset Scheduler").is_none());
+}
+
+#[test]
+fn the_time_of_a_step_is_told_while_a_picture_forms() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.harness.state_mut().ask(Action::Command(Command::Run));
+    fed.settle();
+    let id = fed.started[0].id;
+    fed.tell(Event::Started(id));
+    fed.harness.get_by_label("Run settings").click();
+    fed.settle();
+    for n in 1..=3 {
+        fed.tell(Event::Step(step(key(0, 9), n, 50)));
+        fed.harness.run_steps(4);
+    }
+    fed.harness.get_by_label_contains("s a step now");
+    fed.tell(Event::Cancelled(id));
+    fed.settle();
+    assert!(fed.harness.query_by_label_contains("s a step now").is_none());
+    fed.harness.get_by_label_contains("s a step so far");
 }

@@ -1,7 +1,7 @@
 """Times single passes of a checkpoint here and in diffusers, in turn, in one run.
 
-    cargo build --release --bench networks
-    python tools/bench/against_diffusers.py MODEL_FOLDER target/release/deps/networks-HASH --threads 2 \\
+    cargo build --release --bench diffusion
+    python tools/bench/against_diffusers.py MODEL_FOLDER target/release/deps/diffusion-HASH --threads 2 \\
         --case "unet 32 1" --case "unet 64 1" --case "vae 64 1"
 
 Prints the least wall time and the least CPU time of several rounds for both, and diffusers' divided by ours: above 1
@@ -55,7 +55,7 @@ def main() -> None:
     """Alternate between both programs."""
     parser = argparse.ArgumentParser(description="Compare speed with diffusers.")
     parser.add_argument("model", type=Path)
-    parser.add_argument("bench", type=Path, help="the built bench “networks”")
+    parser.add_argument("bench", type=Path, help="the built bench “diffusion”")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--case", action="append", required=True, help="as the bench reads them: unet SIDE BATCH, vae SIDE BATCH, picture STEPS")
@@ -68,7 +68,7 @@ def main() -> None:
     pipe.set_progress_bar_config(disable=True)
     theirs = cases_of(pipe, options.threads)
     environment = os.environ | {"PENTIMENTO_MODEL": str(options.model), "PENTIMENTO_THREADS": str(options.threads)}
-    ours = subprocess.Popen([options.bench], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    ours = subprocess.Popen([options.bench, "passes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     if not ours.stdout.readline().startswith("ready"):
         raise SystemExit("the bench did not start")
 

@@ -10,6 +10,7 @@ pub mod log;
 mod map;
 mod map_view;
 mod prompts;
+mod run_needs;
 mod run_settings;
 mod signal;
 mod stage;

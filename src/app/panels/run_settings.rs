@@ -1,12 +1,19 @@
 //! What the next run draws: seeds, steps, guidance, size, scheduler, generator. A small sheet under its button.
 
 use crate::{
-    app::{action::Action, context::Cx, controls, theme::UNIT},
+    app::{
+        action::Action,
+        context::Cx,
+        controls,
+        panels::run_needs,
+        theme::{Theme, UNIT},
+    },
     study::{RngKind, Sampling, SchedulerKind, Variant, parse_seeds},
 };
 use egui::{
     Button, ComboBox, DragValue, Popup, PopupCloseBehavior, RichText, TextEdit, Ui, WidgetInfo, vec2,
 };
+use std::fmt::Display;
 
 /// The button, with the settings in a few words, and the sheet it opens.
 pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -111,13 +118,13 @@ fn shortened(text: &str, most: usize) -> String {
 }
 
 fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
-    ui.set_width(260.0);
+    ui.set_width(276.0);
     let mut seeds = cx.state.seeds.clone();
     let mut sampling = cx.state.sampling.clone();
     let outline = cx.state.study.outline().cloned();
     let suggested = outline.as_ref().and_then(|o| o.suggested.as_ref());
     egui::Grid::new("run settings")
-        .num_columns(2)
+        .num_columns(3)
         .spacing(vec2(4.0, 2.0) * UNIT)
         .show(ui, |ui| {
             let name = ui.label("Seeds");
@@ -130,25 +137,25 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
                 .labelled_by(name.id)
                 .on_hover_text("7, or 0..4 without its end, or 0..=4, joined by commas");
             ui.end_row();
-            let number = |ui: &mut Ui, name: &str, value: DragValue<'_>| {
-                let label = ui.label(name);
-                ui.add(value).labelled_by(label.id);
-                ui.end_row();
-            };
-            number(ui, "Steps", DragValue::new(&mut sampling.steps).range(1..=1000));
-            let guidance = DragValue::new(&mut sampling.guidance)
-                .range(-100.0..=100.0)
-                .speed(0.1)
-                .fixed_decimals(1);
-            number(ui, "Guidance", guidance);
-            let side = |value| {
+            let rows = Rows { theme: cx.theme };
+            let own = |value: fn(&Sampling) -> u32| suggested.map(value);
+            rows.number(
+                ui,
+                "Steps",
+                &mut sampling.steps,
+                own(|s| s.steps),
+                USUAL,
+                |value| DragValue::new(value).range(1..=1000),
+            );
+            let guidance = suggested.map(|s| s.guidance);
+            rows.number(ui, "Guidance", &mut sampling.guidance, guidance, USUAL, |value| {
                 DragValue::new(value)
-                    .range(64..=Sampling::MAX_SIDE)
-                    .speed(8.0)
-                    .suffix(" px")
-            };
-            number(ui, "Width", side(&mut sampling.width));
-            number(ui, "Height", side(&mut sampling.height));
+                    .range(-100.0..=100.0)
+                    .speed(0.1)
+                    .fixed_decimals(1)
+            });
+            rows.number(ui, "Width", &mut sampling.width, own(|s| s.width), OWN, side);
+            rows.number(ui, "Height", &mut sampling.height, own(|s| s.height), OWN, side);
             let name = ui.label("Negative");
             let field = TextEdit::singleline(&mut sampling.negative)
                 .desired_width(150.0)
@@ -160,14 +167,34 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
                 Some(own) if own == kind => format!("{} (the checkpoint's own)", kind.title()),
                 _ => kind.title().to_owned(),
             };
-            choice(
+            let all = &SchedulerKind::ALL;
+            rows.choice(
                 ui,
                 "Scheduler",
                 &mut sampling.scheduler,
-                &SchedulerKind::ALL,
+                all,
+                own,
+                OWN,
                 scheduler_words,
             );
-            choice(ui, "Noise", &mut sampling.rng, &RngKind::ALL, rng_words);
+            let own = suggested.map(|s| s.rng);
+            rows.choice(
+                ui,
+                "Noise",
+                &mut sampling.rng,
+                &RngKind::ALL,
+                own,
+                USUAL,
+                rng_words,
+            );
+            if let Some(facts) = &cx.state.model {
+                let all = run_needs::storages(facts);
+                if !all.is_empty() {
+                    let own = suggested.map(|s| s.weights);
+                    let words = |storage| run_needs::storage_words(facts, storage);
+                    rows.choice(ui, "Weights", &mut sampling.weights, all, own, USUAL, words);
+                }
+            }
             if !cx.state.variants.is_empty() {
                 variants(ui, cx);
             }
@@ -175,18 +202,15 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
     let theme = cx.theme;
     let trouble = parse_seeds(&seeds).err().or_else(|| sampling.validate().err());
     match trouble {
-        Some(trouble) => ui.label(RichText::new(trouble).small().color(theme.danger)),
-        None => {
-            let note = circumstances(cx);
-            ui.label(RichText::new(note).small().color(theme.faint))
-        }
-    };
+        Some(trouble) => drop(ui.label(RichText::new(trouble).small().color(theme.danger))),
+        None => run_needs::ui(ui, cx, &sampling),
+    }
     if let Some(suggested) = suggested {
         let defaults = Sampling {
             negative: sampling.negative.clone(),
             ..suggested.clone()
         };
-        if defaults != sampling && ui.button("As the checkpoint suggests").clicked() {
+        if defaults != sampling && ui.button("Reset to the checkpoint's").clicked() {
             sampling = defaults;
         }
     }
@@ -208,29 +232,94 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
 }
 
-/// A row with one of several things to choose.
-fn choice<T: Copy + PartialEq>(
-    ui: &mut Ui,
-    name: &str,
-    value: &mut T,
-    all: &[T],
-    words: impl Fn(T) -> String,
-) {
-    let label = ui.label(name);
-    ComboBox::from_id_salt(name)
-        .width(150.0)
-        .selected_text(words(*value))
-        .show_ui(ui, |ui| {
-            for &one in all {
-                if ui.selectable_value(value, one, words(one)).clicked() {
-                    // By itself the list closes for the pointer only, not for keys.
-                    ui.close();
+/// Said of a value that the checkpoint's files give.
+const OWN: &str = "The checkpoint's own";
+/// Said of a value that no file of a checkpoint gives.
+const USUAL: &str = "The usual value; checkpoints do not say it";
+
+/// Rows of the sheet: a name, a value, and whether it is the checkpoint's.
+struct Rows<'a> {
+    theme: &'a Theme,
+}
+
+impl Rows<'_> {
+    /// A row with a number.
+    fn number<T: Copy + PartialEq + Display>(
+        &self,
+        ui: &mut Ui,
+        name: &str,
+        value: &mut T,
+        own: Option<T>,
+        said: &str,
+        field: impl Fn(&mut T) -> DragValue<'_>,
+    ) {
+        let label = ui.label(name);
+        ui.add(field(value)).labelled_by(label.id);
+        self.mark(ui, name, value, own, said, |own| own.to_string());
+        ui.end_row();
+    }
+
+    /// A row with one of several things to choose.
+    #[expect(clippy::too_many_arguments, reason = "one row of a form")]
+    fn choice<T: Copy + PartialEq>(
+        &self,
+        ui: &mut Ui,
+        name: &str,
+        value: &mut T,
+        all: &[T],
+        own: Option<T>,
+        said: &str,
+        words: impl Fn(T) -> String,
+    ) {
+        let label = ui.label(name);
+        ComboBox::from_id_salt(name)
+            .width(150.0)
+            .selected_text(words(*value))
+            .show_ui(ui, |ui| {
+                for &one in all {
+                    if ui.selectable_value(value, one, words(one)).clicked() {
+                        // By itself the list closes for the pointer only, not for keys.
+                        ui.close();
+                    }
                 }
-            }
-        })
-        .response
-        .labelled_by(label.id);
-    ui.end_row();
+            })
+            .response
+            .labelled_by(label.id);
+        self.mark(ui, name, value, own, said, words);
+        ui.end_row();
+    }
+
+    /// A point beside the checkpoint's value; beside another one a button that brings it back.
+    fn mark<T: Copy + PartialEq>(
+        &self,
+        ui: &mut Ui,
+        name: &str,
+        value: &mut T,
+        own: Option<T>,
+        said: &str,
+        words: impl Fn(T) -> String,
+    ) {
+        let Some(own) = own else { return };
+        if *value == own {
+            ui.label(RichText::new("•").color(self.theme.faint))
+                .on_hover_text(said);
+            return;
+        }
+        let word = RichText::new("reset").small().color(self.theme.accent);
+        let button = ui.add(Button::new(word).frame(false).small());
+        button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, format!("Reset {name}")));
+        if button.on_hover_text(format!("{said}: {}", words(own))).clicked() {
+            *value = own;
+        }
+    }
+}
+
+/// A side of the picture.
+fn side(value: &mut u32) -> DragValue<'_> {
+    DragValue::new(value)
+        .range(64..=Sampling::MAX_SIDE)
+        .speed(8.0)
+        .suffix(" px")
 }
 
 fn rng_words(rng: RngKind) -> String {
@@ -239,22 +328,4 @@ fn rng_words(rng: RngKind) -> String {
         RngKind::TorchCuda => "as torch on a GPU",
     }
     .to_owned()
-}
-
-/// What computes, and how long a step took in the pictures drawn so far.
-fn circumstances(cx: &Cx<'_>) -> String {
-    let mut parts: Vec<String> = Some(cx.state.device.clone()).into_iter().collect();
-    parts.retain(|device| !device.is_empty());
-    let drawn = cx.state.study.generations();
-    let timed = drawn.filter(|g| g.seconds > 0.0 && !g.noise_norm.is_empty());
-    let (seconds, steps) = timed.fold((0.0, 0), |(seconds, steps), g| {
-        (seconds + g.seconds, steps + g.noise_norm.len())
-    });
-    if steps > 0 {
-        parts.push(format!(
-            "{:.2} s a step so far, decoding included",
-            seconds / steps as f32
-        ));
-    }
-    parts.join(" · ")
 }

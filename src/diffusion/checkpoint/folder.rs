@@ -3,6 +3,7 @@
 use crate::diffusion::{
     CheckpointError,
     config::{Keys, read_json},
+    weights::WeightFile,
 };
 use std::{
     collections::BTreeSet,
@@ -17,6 +18,8 @@ pub struct Files {
     pub weights: [Vec<PathBuf>; 3],
     /// The tokenizer's folder.
     pub tokenizer: PathBuf,
+    /// Class of the scheduler that the pipeline draws with; `None` when the index names none.
+    pub scheduler: Option<String>,
 }
 
 /// Finds the files of a folder.
@@ -35,11 +38,12 @@ pub fn find(root: &Path) -> Result<Files, CheckpointError> {
     let schedule = gaps.file("scheduler/scheduler_config.json");
     let tokenizer = gaps.tokenizer();
     gaps.finish()?;
-    check_index(&index)?;
+    let scheduler = check_index(&index)?;
     Ok(Files {
         configs: [unet, vae, text, schedule],
         weights: [unet_weights, vae_weights, text_weights],
         tokenizer,
+        scheduler,
     })
 }
 
@@ -49,8 +53,51 @@ pub fn has_tokenizer(folder: &Path) -> bool {
     has("tokenizer.json") || has("vocab.json") && has("merges.txt")
 }
 
-/// The pipeline must be plain text to image.
-fn check_index(path: &Path) -> Result<(), CheckpointError> {
+/// The only file in a folder that holds a whole checkpoint in the original layout; `None` when the folder is one in
+/// diffusers layout, or has no such file.
+///
+/// # Errors
+/// Several such files.
+pub fn only_single_file(root: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    // Configurations without weights may lie beside a single file.
+    let in_parts = |e: &std::fs::DirEntry| {
+        let name = e.file_name().to_string_lossy().to_ascii_lowercase();
+        name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".index.json")
+    };
+    let unet = root.join("unet").read_dir().into_iter().flatten().flatten();
+    if root.join("model_index.json").exists() || unet.take(10_000).any(|e| in_parts(&e)) {
+        return Ok(None);
+    }
+    let entries = root.read_dir().into_iter().flatten().flatten().take(10_000);
+    let mut found: Vec<PathBuf> = entries
+        .map(|e| e.path())
+        .filter(|p| {
+            p.extension()
+                .is_some_and(|e| e.eq_ignore_ascii_case("safetensors"))
+                && p.is_file()
+        })
+        .filter(|p| {
+            let file = WeightFile::open(p);
+            file.is_ok_and(|f| {
+                f.tensors()
+                    .keys()
+                    .any(|name| name.starts_with("model.diffusion_model."))
+            })
+        })
+        .collect();
+    found.sort();
+    if found.len() > 1 {
+        let names = found.iter().filter_map(|p| p.file_name());
+        return Err(CheckpointError::SeveralFiles {
+            root: root.to_owned(),
+            files: names.map(|n| n.to_string_lossy().into_owned()).collect(),
+        });
+    }
+    Ok(found.pop())
+}
+
+/// The pipeline must be plain text to image. Gives the class of its scheduler.
+fn check_index(path: &Path) -> Result<Option<String>, CheckpointError> {
     let mut keys = Keys::read(path)?;
     // Modules such as the safety checker take no part in drawing.
     keys.name(
@@ -58,7 +105,14 @@ fn check_index(path: &Path) -> Result<(), CheckpointError> {
         "StableDiffusionPipeline",
         &["StableDiffusionPipeline"],
     )?;
-    Ok(())
+    // A pair of library and class; both null when the pipeline was saved without.
+    let class = keys
+        .get("scheduler")
+        .and_then(|pair| Some(pair.get(1)?.as_str()?.to_owned()));
+    if class.as_ref().is_some_and(|class| class.starts_with("Flow")) {
+        return Err(keys.refuse("scheduler", "flow-matching models are not supported"));
+    }
+    Ok(class)
 }
 
 /// Collects what is missing, so that a person hears of all of it at once.

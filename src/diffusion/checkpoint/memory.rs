@@ -1,9 +1,13 @@
 //! How much memory a checkpoint will need, told from headers and configurations before anything is loaded.
 
 use super::Checkpoint;
-use crate::diffusion::{
-    WeightStorage,
-    weights::{Placement, WeightFile},
+use crate::{
+    diffusion::{
+        UNetConfig, VaeConfig,
+        pipeline::stay_as_stored,
+        weights::{Placement, WeightFile},
+    },
+    study::{Sampling, WeightStorage},
 };
 use candle_core::DType;
 use std::{collections::BTreeMap, fmt};
@@ -32,6 +36,13 @@ impl MemoryEstimate {
     }
 }
 
+impl MemoryEstimate {
+    /// The most that is in use at one moment, in words: `2.4 GiB`.
+    pub fn peak_words(&self) -> String {
+        Bytes(self.peak()).to_string()
+    }
+}
+
 impl fmt::Display for MemoryEstimate {
     /// `2.4 GiB: weights 1.9 GiB (1.9 GiB f16), denoising 0.3 GiB, decoding 0.5 GiB`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,10 +63,21 @@ impl fmt::Display for MemoryEstimate {
     }
 }
 
+/// What the memory of a checkpoint depends on: small, and enough to tell it for any size of picture at once.
+#[derive(Clone, Debug)]
+pub struct MemoryNeeds {
+    unet: UNetConfig,
+    vae: VaeConfig,
+    /// Number of values in the UNet.
+    parameters: u64,
+    sizes: Sizes,
+}
+
 /// Unfolded patches, widened panels, and what the allocator keeps.
 const SCRATCH: u64 = 96 << 20;
 
-struct Bytes(u64);
+/// Bytes, shown in MiB or GiB.
+pub struct Bytes(pub u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,6 +93,10 @@ impl fmt::Display for Bytes {
 /// Values of UNet, VAE and text encoder by stored element type: matrices and vectors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sizes(pub [BTreeMap<&'static str, [u64; 2]>; 3]);
+
+fn is_half(kind: &str) -> bool {
+    matches!(kind, "f16" | "bf16")
+}
 
 /// Counts the values of the tensors that are used.
 pub(super) fn count(
@@ -90,14 +116,56 @@ pub(super) fn count(
 }
 
 impl Checkpoint {
+    /// What its memory depends on.
+    pub fn memory_needs(&self) -> MemoryNeeds {
+        MemoryNeeds {
+            unet: self.unet.clone(),
+            vae: self.vae.clone(),
+            parameters: self.parameters[0],
+            sizes: self.sizes.clone(),
+        }
+    }
+
     /// Memory for `batch` pictures of `width` × `height` pixels drawn at once with guidance, with weights held as
-    /// [`WeightStorage::Auto`] does. Weights are exact; results of layers are those of the layers that need most.
+    /// [`WeightStorage::Auto`] does.
     pub fn memory_estimate(&self, width: u32, height: u32, batch: usize) -> MemoryEstimate {
-        let as_stored = WeightStorage::Auto.as_stored(self.parameters[0]);
+        let sampling = Sampling {
+            width,
+            height,
+            ..Sampling::default()
+        };
+        self.memory_needs().estimate(&sampling, batch)
+    }
+}
+
+impl MemoryNeeds {
+    /// The half-precision type that most matrices are stored in (`f16`, `bf16`); `None` when there are none.
+    pub fn half_precision(&self) -> Option<&'static str> {
+        let mut counts = BTreeMap::<&'static str, u64>::new();
+        for (kind, [matrices, _]) in self.sizes.0.iter().flatten() {
+            if is_half(kind) && *matrices > 0 {
+                *counts.entry(kind).or_default() += matrices;
+            }
+        }
+        counts.into_iter().max_by_key(|(_, n)| *n).map(|(kind, _)| kind)
+    }
+
+    /// Whether half-precision matrices stay in half precision.
+    pub fn stays_as_stored(&self, storage: WeightStorage) -> bool {
+        self.half_precision().is_some() && stay_as_stored(storage, self.parameters)
+    }
+
+    /// Memory for `batch` pictures drawn at once. Weights are exact; results of layers are those of the layers that
+    /// need most.
+    pub fn estimate(&self, sampling: &Sampling, batch: usize) -> MemoryEstimate {
+        let as_stored = stay_as_stored(sampling.weights, self.parameters);
+        let (width, height) = (sampling.width, sampling.height);
+        // Guidance draws every picture twice.
+        let passes = if sampling.guidance > 1.0 { 2 } else { 1 };
         let mut weights = BTreeMap::<&'static str, u64>::new();
         for part in &self.sizes.0 {
             for (&kind, &[matrices, vectors]) in part {
-                let kept = as_stored && matches!(kind, "f16" | "bf16");
+                let kept = as_stored && is_half(kind);
                 let (held, size) = if kept { (kind, 2) } else { ("f32", 4) };
                 *weights.entry(held).or_default() += matrices * size;
                 *weights.entry(DType::F32.as_str()).or_default() += vectors * 4;
@@ -112,7 +180,7 @@ impl Checkpoint {
         );
         MemoryEstimate {
             weights,
-            denoising: self.denoising_bytes(latents, 2 * batch.max(1) as u64),
+            denoising: self.denoising_bytes(latents, passes * batch.max(1) as u64),
             decoding: self.decoding_bytes(latents),
         }
     }

@@ -59,6 +59,7 @@ pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
         settings_files,
         parameters: [0; 3],
         notes,
+        overrides: Vec::new(),
         naming: Naming::Ldm(names),
         sizes: memory::Sizes::default(),
     }

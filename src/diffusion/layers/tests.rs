@@ -40,6 +40,7 @@ fn agree(what: &str, tolerance: f32, run: impl Fn(Compute) -> Result<Tensor> + S
         for parallel in [false, true] {
             let compute = Compute {
                 kernels: Kernels::Fast,
+                stop: None,
                 parallel,
             };
             let got = pool.install(|| run(compute)).unwrap();

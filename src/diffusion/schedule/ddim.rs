@@ -10,7 +10,7 @@ pub struct Ddim {
     /// ᾱ per training step.
     alphas: Vec<f32>,
     final_alpha: f32,
-    steps: Vec<usize>,
+    /// All whole.
     timesteps: Vec<f64>,
     stride: usize,
     prediction: Prediction,
@@ -37,10 +37,14 @@ impl Ddim {
             stride: train / steps,
             alphas,
             timesteps: timesteps.iter().map(|&t| t as f64).collect(),
-            steps: timesteps,
             prediction: config.prediction,
             clip: config.clip_sample,
         })
+    }
+
+    /// Timestep of an evaluation.
+    fn at(&self, index: usize) -> usize {
+        self.timesteps[index] as usize
     }
 }
 
@@ -50,7 +54,7 @@ impl Scheduler for Ddim {
     }
 
     fn noise(&self, output: &Tensor, index: usize, latents: &Tensor) -> Result<Tensor> {
-        Mix::at(self.alphas[self.steps[index]]).noise(self.prediction, output, latents)
+        Mix::at(self.alphas[self.at(index)]).noise(self.prediction, output, latents)
     }
 
     fn step(
@@ -60,8 +64,8 @@ impl Scheduler for Ddim {
         latents: &Tensor,
         _fresh: &mut dyn FnMut() -> Result<Tensor>,
     ) -> Result<Stepped> {
-        let here = Mix::at(self.alphas[self.steps[index]]);
-        let next = self.steps[index].checked_sub(self.stride);
+        let here = Mix::at(self.alphas[self.at(index)]);
+        let next = self.at(index).checked_sub(self.stride);
         let next = Mix::at(next.map_or(self.final_alpha, |t| self.alphas[t]));
         let original = here.original(self.prediction, output, latents)?;
         // As in diffusers, the noise is not derived anew from the clamped original.

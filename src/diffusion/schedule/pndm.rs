@@ -19,7 +19,7 @@ const ORDER: usize = 4;
 pub struct Pndm {
     alphas: Vec<f32>,
     final_alpha: f32,
-    steps: Vec<usize>,
+    /// All whole.
     timesteps: Vec<f64>,
     stride: usize,
     /// How many evaluations belong to the Runge–Kutta start.
@@ -69,7 +69,6 @@ impl Pndm {
             },
             alphas,
             timesteps: evaluations.iter().map(|&t| t as f64).collect(),
-            steps: evaluations,
             stride,
             prk: if config.skip_prk_steps { 0 } else { PRK },
             prediction: config.prediction,
@@ -77,6 +76,11 @@ impl Pndm {
             sum: None,
             begin: None,
         })
+    }
+
+    /// Timestep of an evaluation.
+    fn at(&self, index: usize) -> usize {
+        self.timesteps[index] as usize
     }
 
     /// The output that a Runge–Kutta evaluation steps with, where the step starts, and from and to which timestep.
@@ -106,14 +110,14 @@ impl Pndm {
         Ok(Move {
             output: used,
             latents: self.begin.clone().unwrap_or_else(|| latents.clone()),
-            from: self.steps[index / 4 * 4],
-            to: self.steps[index].checked_sub(half),
+            from: self.at(index / 4 * 4),
+            to: self.at(index).checked_sub(half),
         })
     }
 
     /// The same for a linear multistep evaluation.
     fn plms(&mut self, output: &Tensor, index: usize, latents: &Tensor) -> Result<Move> {
-        let here = self.steps[index];
+        let here = self.at(index);
         let (mut from, mut to) = (here, here.checked_sub(self.stride));
         let mut start = latents.clone();
         if index == 1 {
@@ -164,7 +168,7 @@ impl Scheduler for Pndm {
     }
 
     fn noise(&self, output: &Tensor, index: usize, latents: &Tensor) -> Result<Tensor> {
-        Mix::at(self.alphas[self.steps[index]]).noise(self.prediction, output, latents)
+        Mix::at(self.alphas[self.at(index)]).noise(self.prediction, output, latents)
     }
 
     fn step(
@@ -174,7 +178,7 @@ impl Scheduler for Pndm {
         latents: &Tensor,
         _fresh: &mut dyn FnMut() -> Result<Tensor>,
     ) -> Result<Stepped> {
-        let original = Mix::at(self.alphas[self.steps[index]]).original(self.prediction, output, latents)?;
+        let original = Mix::at(self.alphas[self.at(index)]).original(self.prediction, output, latents)?;
         let Move {
             output,
             latents,

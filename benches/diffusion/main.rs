@@ -1,15 +1,17 @@
 //! Time of a whole generation: `PENTIMENTO_MODEL=DIR cargo bench --bench diffusion`; the demo's checkpoint when no
-//! model is named.
+//! model is named. With the argument `passes` it measures what standard input asks for instead (see `passes`).
 //!
 //! Prints wall time, the minimum of several runs; for probes the ratio to a pass without, all measured in turn; and how
-//! long switching to a variant takes. `PENTIMENTO_THREADS`, `PENTIMENTO_STEPS` and
-//! `PENTIMENTO_SEEDS` change the setting; `PENTIMENTO_OUT` names a folder for the pictures and `sample.safetensors`.
+//! long switching to a variant takes. `PENTIMENTO_THREADS`, `PENTIMENTO_STEPS`,
+//! `PENTIMENTO_SEEDS` and `PENTIMENTO_WEIGHTS` (auto, as-stored, widened) change the setting; `PENTIMENTO_OUT` names a folder for the pictures and `sample.safetensors`.
+
+mod passes;
 
 use candle_core::Tensor;
 use pentimento::{
     diffusion::{
         Checkpoint, InitialNoise, LayerSet, LoadOptions, Observer, Pipeline, ProbeSet, SampleRequest, Silent,
-        Step, Tap,
+        Step, Tap, WeightStorage,
     },
     study::{BitMask, Edit, LayerRef, MaskEdit, NeuronEdit, Sampling, Variant},
 };
@@ -133,9 +135,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/model");
     let model = env::var("PENTIMENTO_MODEL").unwrap_or_else(|_| demo.to_owned());
     let checkpoint = Checkpoint::open(Path::new(&model))?;
+    let options = LoadOptions {
+        storage: env::var("PENTIMENTO_WEIGHTS").map_or(Ok(WeightStorage::Auto), |name| name.parse())?,
+        ..LoadOptions::default()
+    };
+    let threads = setting("PENTIMENTO_THREADS", 2) as usize;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    if env::args().any(|argument| argument == "passes") {
+        let pipeline = Pipeline::load(&checkpoint, &options)?;
+        return passes::serve(&pipeline, &pool).map_err(|e| e.to_string().into());
+    }
     println!("{}", checkpoint.summary());
     let start = Instant::now();
-    let pipeline = Pipeline::load(&checkpoint, &LoadOptions::default())?;
+    let pipeline = Pipeline::load(&checkpoint, &options)?;
     println!("load            {:8.1} ms", start.elapsed().as_secs_f64() * 1e3);
     let start = Instant::now();
     let (width, height) = checkpoint.default_size();
@@ -153,8 +165,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     pipeline.preview(&noise)?;
     println!("preview fit     {:8.1} ms", start.elapsed().as_secs_f64() * 1e3);
 
-    let threads = setting("PENTIMENTO_THREADS", 2) as usize;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let context = pipeline.encode_prompts(&["", request.prompt.as_str()])?;
     let input = noise.narrow(0, 0, 1)?.repeat((2, 1, 1, 1))?;
     let repeat = setting("PENTIMENTO_REPEAT", 10);

@@ -1,20 +1,18 @@
 //! Single passes through the networks of a checkpoint, one per line of standard input, so that another program can
 //! measure its own passes in between: `tools/bench/against_diffusers.py` does that with PyTorch.
 //!
-//! `PENTIMENTO_MODEL` names the checkpoint, `PENTIMENTO_THREADS` the threads. A line is `unet SIDE BATCH` or
-//! `vae SIDE BATCH` (side of the latents), or `picture STEPS`; the answer is its wall time and its CPU time in
-//! milliseconds.
+//! A line is `unet SIDE BATCH` or `vae SIDE BATCH` (side of the latents), or `picture STEPS`; the answer is its wall time
+//! and its CPU time in milliseconds.
 
 use candle_core::{Device, Tensor};
 use pentimento::{
-    diffusion::{Checkpoint, InitialNoise, LoadOptions, Pipeline, SampleRequest, Silent},
+    diffusion::{InitialNoise, Pipeline, SampleRequest, Silent},
     study::Sampling,
 };
+use rayon::ThreadPool;
 use std::{
-    env,
     error::Error,
     io::{BufRead, Write},
-    path::Path,
     time::Instant,
 };
 
@@ -74,23 +72,14 @@ fn run(pipeline: &Pipeline, context: &Tensor, line: &str) -> Outcome<()> {
     Ok(())
 }
 
-fn main() -> Outcome<()> {
-    let Ok(model) = env::var("PENTIMENTO_MODEL") else {
-        println!("PENTIMENTO_MODEL is not set; nothing to measure");
-        return Ok(());
-    };
-    let threads = env::var("PENTIMENTO_THREADS")
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(2);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let pipeline = Pipeline::load(&Checkpoint::open(Path::new(&model))?, &LoadOptions::default())?;
+/// Answers the lines of standard input.
+pub fn serve(pipeline: &Pipeline, pool: &ThreadPool) -> Outcome<()> {
     let context = pipeline.encode_prompts(&["a house"])?;
     println!("ready {}", pipeline.unet().config().sample_size.0);
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (start, cpu) = (Instant::now(), cpu_seconds());
-        pool.install(|| run(&pipeline, &context, &line))?;
+        pool.install(|| run(pipeline, &context, &line))?;
         let wall = start.elapsed().as_secs_f64() * 1e3;
         println!("{wall:.1} {:.1}", (cpu_seconds() - cpu) * 1e3);
         std::io::stdout().flush()?;
