@@ -1,8 +1,8 @@
 //! Pentimento shows what a text-to-image diffusion model remembers of its training images, and where.
 //!
 //! The rooms, and the one way the arrows between them run:
-//! `app, cli → engine → memorization → {diffusion, segmentation, similarity, gallery} → study`;
-//! `engine → store → study`; `{gallery, store} → tables → study`; `render` is used by `app` only.
+//! `app, cli → engine → {memorization, mitigation} → {diffusion, segmentation, similarity, gallery} → study`;
+//! `engine → store → study`; `{gallery, store, mitigation} → tables → study`; `render` is used by `app` only.
 
 pub mod app;
 pub mod cli;
@@ -10,6 +10,7 @@ pub mod diffusion;
 pub mod engine;
 pub mod gallery;
 pub mod memorization;
+pub mod mitigation;
 pub mod render;
 pub mod segmentation;
 pub mod similarity;
