@@ -44,6 +44,8 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             // Whoever opens one wants to draw with it.
             state.variant = Some(variant);
         }
+        // Its variants came before it.
+        Event::Located(..) => {}
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Step(step) => {

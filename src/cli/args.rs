@@ -45,6 +45,8 @@ pub enum Command {
     Score(ScoreArgs),
     /// Run a study: draw, segment, compare, into a run folder
     Scan(ScanArgs),
+    /// Find what remembers, and write the variant that switches it off
+    Locate(Box<super::locate::LocateArgs>),
     /// Write a checkpoint with a variant's edits in its weights, in diffusers layout
     Export(ExportArgs),
     /// Tell what will work on this machine

@@ -7,6 +7,7 @@ mod doctor;
 mod export;
 mod generate;
 mod images;
+mod locate;
 mod scan;
 mod score;
 mod segment;
@@ -22,6 +23,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Segment(args) => segment::run(&args, common),
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
+        Command::Locate(args) => locate::run(&args, common),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
     };

@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
+use super::{Findings, LocateJob};
 use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
 use image::{GrayImage, RgbImage};
 use std::{
@@ -40,6 +41,8 @@ pub enum Job {
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
+    /// Search for what remembers, with the open study's checkpoint. The variants that come out join the open study.
+    Locate(Box<LocateJob>),
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.
@@ -69,6 +72,8 @@ pub enum JobKind {
     Cluster,
     /// Drawing, segmenting and comparing pictures.
     Generate,
+    /// Searching for what remembers.
+    Locate,
 }
 
 impl JobKind {
@@ -79,6 +84,7 @@ impl JobKind {
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
             Self::Generate => "Generating",
+            Self::Locate => "Locating",
         }
     }
 }
@@ -148,6 +154,8 @@ pub enum Event {
     Opened(Arc<StudyOutline>),
     /// A variant file was opened: the open study has this variant too, in place of one of the same name.
     Variant(Arc<Variant>),
+    /// A search has ended; its variants were told before.
+    Located(JobId, Arc<Findings>),
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.

@@ -1,12 +1,13 @@
 //! The background worker: `Job` in, `Event` out. Owns the models and the caches; needs no window.
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
-//! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
+//! `prepare`, `generate` and `locate` are the jobs, over the state in `session`; `views` answers looks.
 
 mod device;
 mod eta;
 mod generate;
 mod handle;
+mod locate;
 mod message;
 mod model_hash;
 mod open;
@@ -24,6 +25,7 @@ mod worker;
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
+pub use locate::{Findings, LocateJob, Method, NemoJob, StatisticsSource};
 pub use message::{
     CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
 };

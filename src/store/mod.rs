@@ -4,6 +4,7 @@
 mod atomic;
 mod image_names;
 mod picture;
+mod prompt_clusters;
 mod prompts;
 mod recognise;
 mod record;
@@ -20,6 +21,7 @@ mod variant_text;
 
 pub use image_names::{PictureName, parse_picture_name};
 pub use picture::{picture_text, write_picture};
+pub use prompt_clusters::read_clusters;
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
 pub use record::{Record, RecordMatch};

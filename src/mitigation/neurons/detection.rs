@@ -17,6 +17,7 @@ pub struct NemoSettings {
     /// Factor on the output of a neuron that is switched off.
     pub factor: f32,
     /// A sample counts when its noise difference is more similar than this to that of another sample.
+    /// Below 0, all samples count.
     pub pairwise: f64,
     /// Neurons are added until no sample's similarity to the undisturbed one is above this.
     pub initial: f64,
@@ -69,7 +70,7 @@ impl NemoSettings {
             }
         };
         range("the number of samples", self.noise.samples as f64, 2.0, 64.0)?;
-        range("the pairwise threshold", self.pairwise, 0.0, 1.0)?;
+        range("the pairwise threshold", self.pairwise, -1.0, 1.0)?;
         range("the initial threshold", self.initial, 0.0, 1.0)?;
         range("the refinement threshold", self.refinement, 0.0, 1.0)?;
         range("the factor", f64::from(self.factor), -10.0, 10.0)?;

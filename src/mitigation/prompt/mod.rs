@@ -9,4 +9,4 @@ mod significance;
 
 pub use insertion::{Insertion, insert};
 pub use optimisation::{Optimised, PromptSettings, optimise};
-pub use significance::{TokenScore, significance};
+pub use significance::{TokenScore, gradient, significance};

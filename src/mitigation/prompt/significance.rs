@@ -5,7 +5,7 @@ use crate::{
     diffusion::Pipeline,
     mitigation::{MitigationError, Watch},
 };
-use candle_core::{D, Var};
+use candle_core::{D, Tensor, Var};
 
 /// A token and how much the noise norm changes with its embedding.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,25 @@ pub struct TokenScore {
     pub token: String,
     /// Length of the gradient, mean over the pictures.
     pub score: f32,
+}
+
+/// Gradient of the first step's noise norm, over all pictures together, with respect to each picture's own copy of the
+/// prompt's embedding: `[n, tokens, d]`.
+///
+/// # Errors
+/// As [`optimise`](super::optimise).
+pub fn gradient(
+    pipeline: &Pipeline,
+    prompt: &str,
+    settings: &PromptSettings,
+    watch: &dyn Watch,
+) -> Result<Tensor, MitigationError> {
+    watch.go_on()?;
+    let norm = NoiseNorm::new(pipeline, prompt, settings)?;
+    let variable = Var::from_tensor(&norm.repeated(&pipeline.text_embeddings(prompt, None)?)?)?;
+    watch.go_on()?;
+    let gradients = norm.of(variable.as_tensor())?.backward()?;
+    Ok(gradients.get(&variable).ok_or_else(no_gradient)?.clone())
 }
 
 /// Gradient of the first step's noise norm with respect to every token's embedding: its length, mean over the pictures.
@@ -27,12 +46,7 @@ pub fn significance(
     settings: &PromptSettings,
     watch: &dyn Watch,
 ) -> Result<Vec<TokenScore>, MitigationError> {
-    watch.go_on()?;
-    let norm = NoiseNorm::new(pipeline, prompt, settings)?;
-    let variable = Var::from_tensor(&norm.repeated(&pipeline.text_embeddings(prompt, None)?)?)?;
-    watch.go_on()?;
-    let gradients = norm.of(variable.as_tensor())?.backward()?;
-    let gradient = gradients.get(&variable).ok_or_else(no_gradient)?;
+    let gradient = gradient(pipeline, prompt, settings, watch)?;
     let lengths = gradient.sqr()?.sum(D::Minus1)?.sqrt()?.mean(0)?.to_vec1::<f32>()?;
     let pieces = pipeline.tokenizer().pieces(prompt).map_err(MitigationError::Request)?;
     let scores = pieces
