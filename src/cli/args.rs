@@ -102,6 +102,10 @@ pub struct GenerateArgs {
     /// quantization to this safetensors file (one prompt, one seed or noise file)
     #[arg(long)]
     pub dump: Option<PathBuf>,
+    /// Also write signs of memorization beside each picture, as NAME.signals.safetensors: noise norms, bright ending,
+    /// score difference, attention entropy
+    #[arg(long)]
+    pub signals: bool,
     /// Draw with this variant of the checkpoint (a .toml file)
     #[arg(long)]
     pub variant: Option<PathBuf>,

@@ -11,6 +11,7 @@ mod locate;
 mod scan;
 mod score;
 mod segment;
+mod signals;
 
 use crate::study::Problem;
 pub use args::{Cli, Command};

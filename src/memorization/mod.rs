@@ -3,6 +3,10 @@
 
 mod clusters;
 mod fb_mem;
+mod noise_band;
+mod signals;
 
 pub use clusters::{ClusterLimits, cluster};
 pub use fb_mem::{Judge, JudgeError, Judgement, TOP_K};
+pub use noise_band::NoiseBand;
+pub use signals::{LatentMap, SignalWatch, Signals};

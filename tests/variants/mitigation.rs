@@ -263,6 +263,7 @@ fn pruned_weights_are_those_of_the_reference_procedure() {
         }
     }
     let half = PruningSettings {
+        seed: 4,
         skill_ratio: 0.3,
         select_ratio: 0.5,
         ..settings.clone()
