@@ -86,8 +86,9 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
             let mut eye = args
                 .signals
                 .then(|| {
-                    let schedule = scheduler(sampling.scheduler, pipeline.schedule(), sampling.steps as usize)
-                        .map_err(|e| e.to_string())?;
+                    let schedule =
+                        scheduler(sampling.scheduler, pipeline.schedule(), sampling.steps as usize)
+                            .map_err(|e| e.to_string())?;
                     SignalWatch::new(&pipeline, prompt, schedule.timesteps().len(), true)
                 })
                 .transpose()

@@ -6,8 +6,8 @@ use super::{args::Common, console::Console};
 use crate::{
     diffusion::{Checkpoint, InitialNoise, LoadOptions, Pipeline},
     engine::{
-        self, EngineHandle, EngineOptions, Event, Findings, Job, JobId, LocateJob, Method, NemoJob, StatisticsSource,
-        compute_pool,
+        self, EngineHandle, EngineOptions, Event, Findings, Job, JobId, LocateJob, Method, NemoJob,
+        StatisticsSource, compute_pool,
     },
     mitigation::{
         cluster_neurons::{self, Centroids},
@@ -46,7 +46,8 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
         default_segmenter: None,
         device: common.device,
     };
-    engine::start(side, options, Arc::new(|| {})).map_err(|e| super::failed("The engine cannot be started", &e))?;
+    engine::start(side, options, Arc::new(|| {}))
+        .map_err(|e| super::failed("The engine cannot be started", &e))?;
     let mut watch = Watch {
         console: Console::new(common.quiet),
         outline: None,
@@ -171,7 +172,13 @@ fn method(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<Metho
                 select_ratio: args.wanda.select_ratio,
                 ..PruningSettings::default()
             },
-            base: args.wanda.base.as_deref().map(texts).transpose()?.unwrap_or_default(),
+            base: args
+                .wanda
+                .base
+                .as_deref()
+                .map(texts)
+                .transpose()?
+                .unwrap_or_default(),
         },
         Some(MethodName::Prompt) => match args.embedding.insert {
             Some(choice) => Method::Insert {
@@ -284,7 +291,8 @@ fn file_of(args: &LocateArgs, variants: &[Variant], at: usize) -> PathBuf {
         return args.out.clone();
     }
     let number = variants[at].name.rsplit(' ').next().unwrap_or_default();
-    args.out.with_file_name(format!("{}-cluster-{number}.toml", stem(&args.out)))
+    args.out
+        .with_file_name(format!("{}-cluster-{number}.toml", stem(&args.out)))
 }
 
 fn write(args: &LocateArgs, found: &Findings) -> Result<(), Problem> {
@@ -308,7 +316,8 @@ fn write(args: &LocateArgs, found: &Findings) -> Result<(), Problem> {
 
 /// A pipeline without the engine, for what is no job.
 fn pipeline(args: &LocateArgs, common: &Common) -> Result<(Checkpoint, Pipeline), Problem> {
-    let failed = |e: &dyn std::fmt::Display| super::failed("This checkpoint cannot be used", e).at(&args.model);
+    let failed =
+        |e: &dyn std::fmt::Display| super::failed("This checkpoint cannot be used", e).at(&args.model);
     let checkpoint = Checkpoint::open(&args.model).map_err(|e| failed(&e))?;
     let options = LoadOptions {
         device: common.device.open()?,
@@ -337,7 +346,10 @@ fn from_npz(
         .map_err(|e| super::failed("The weights cannot be read", &e).at(&args.model))?;
     let variant = Variant {
         name: name.to_owned(),
-        note: format!("neurons of {}", npz.file_name().unwrap_or_default().to_string_lossy()),
+        note: format!(
+            "neurons of {}",
+            npz.file_name().unwrap_or_default().to_string_lossy()
+        ),
         base: crate::study::BaseCheckpoint {
             name: stem(&args.model),
             hash: Some(hash),
@@ -360,13 +372,20 @@ fn ask(
     clusters: Option<&[Option<u32>]>,
 ) -> Result<(), Problem> {
     let Some(clusters) = clusters else {
-        return Err(Problem::new("There are no clusters to ask about", "Use --method nemo-cluster."));
+        return Err(Problem::new(
+            "There are no clusters to ask about",
+            "Use --method nemo-cluster.",
+        ));
     };
     let (_, pipeline) = pipeline(args, common)?;
     let embed = |text: &str| {
-        cluster_neurons::flat_embedding(&pipeline, text).map_err(|e| super::failed("A prompt cannot be encoded", &e))
+        cluster_neurons::flat_embedding(&pipeline, text)
+            .map_err(|e| super::failed("A prompt cannot be encoded", &e))
     };
-    let embeddings = prompts.iter().map(|p| embed(&p.text)).collect::<Result<Vec<_>, _>>()?;
+    let embeddings = prompts
+        .iter()
+        .map(|p| embed(&p.text))
+        .collect::<Result<Vec<_>, _>>()?;
     let centroids = Centroids::of_labels(&embeddings, clusters);
     for text in &args.nemo.ask {
         if let Some(at) = centroids.nearest(&embed(text)?) {
@@ -388,10 +407,12 @@ struct Watch {
 impl Watch {
     fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
         loop {
-            let event = handle
-                .events()
-                .recv()
-                .map_err(|_| Problem::new("The engine ended early", "Run the command again: it goes on where it was."))?;
+            let event = handle.events().recv().map_err(|_| {
+                Problem::new(
+                    "The engine ended early",
+                    "Run the command again: it goes on where it was.",
+                )
+            })?;
             match event {
                 Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),
                 Event::Opened(outline) => self.outline = Some(outline),

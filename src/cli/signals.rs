@@ -11,7 +11,7 @@ use std::{collections::HashMap, ops::ControlFlow, path::Path};
 /// Shows a drawing to one observer, and to a second one that may look inside.
 pub struct Both<'a> {
     /// Sees the steps and may stop.
-    pub first: &'a mut dyn Observer,
+    pub first: &'a mut (dyn Observer + Send),
     /// Sees everything.
     pub second: Option<&'a mut SignalWatch>,
 }

@@ -1,11 +1,6 @@
 //! Locating: a mitigation's search over prompts, and the variants it leads to.
 
-use super::{
-    CancelToken, Event, JobId, JobKind,
-    session::Session,
-    teller::ProgressLine,
-    worker::Outcome,
-};
+use super::{CancelToken, Event, JobId, JobKind, session::Session, teller::ProgressLine, worker::Outcome};
 use crate::{
     diffusion::Pipeline,
     mitigation::{
@@ -19,8 +14,8 @@ use crate::{
         pruning::{self, PruningSettings},
     },
     study::{
-        BaseCheckpoint, Edit, Embedding, EmbeddingEdit, GuidanceSchedule, Problem, Prompt, Sampling, Transition,
-        Variant,
+        BaseCheckpoint, Edit, Embedding, EmbeddingEdit, GuidanceSchedule, Problem, Prompt, Sampling,
+        Transition, Variant,
     },
 };
 use std::{
@@ -141,8 +136,13 @@ struct JobWatch<'a> {
 
 impl Watch for JobWatch<'_> {
     fn at(&mut self, done: f64, total: f64) {
-        let share = if total > 0.0 { (done / total).clamp(0.0, 1.0) } else { 0.0 };
-        self.line.at(self.before + self.units * share);
+        let share = if total > 0.0 {
+            (done / total).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        // A unit is only done when its result is kept.
+        self.line.at(self.before + self.units * share.min(0.999));
     }
 
     fn is_stopped(&self) -> bool {
@@ -185,7 +185,9 @@ impl Session {
             name: self.model_name(),
             hash: (!self.hashes.model.is_empty()).then(|| self.hashes.model.clone()),
         };
-        let mut line = self.teller.progress(id, JobKind::Locate, job.prompts.len().max(1));
+        let mut line = self
+            .teller
+            .progress(id, JobKind::Locate, job.prompts.len().max(1));
         line.at(0.0);
         let pool = self.pool.clone();
         let found = pool.install(|| {
@@ -218,7 +220,11 @@ impl Session {
     }
 
     fn model_name(&self) -> String {
-        let root = self.checkpoint.as_ref().map(|c| c.root.clone()).unwrap_or_default();
+        let root = self
+            .checkpoint
+            .as_ref()
+            .map(|c| c.root.clone())
+            .unwrap_or_default();
         let root = root.canonicalize().unwrap_or(root);
         root.file_name()
             .map(|n| n.to_string_lossy().into_owned())
@@ -256,6 +262,7 @@ impl Search<'_> {
     fn unit(&mut self, place: usize) {
         self.watch.before = place as f64;
         self.watch.units = 1.0;
+        self.watch.line.at(place as f64);
     }
 
     /// Makes a variant of the stack and these edits.
@@ -263,9 +270,9 @@ impl Search<'_> {
         let mut all = self.job.stack.clone();
         all.extend(edits);
         if all.is_empty() {
-            self.found
-                .lines
-                .push(format!("{name}: nothing was found that could be switched off; no variant is made"));
+            self.found.lines.push(format!(
+                "{name}: nothing was found that could be switched off; no variant is made"
+            ));
             return Ok(());
         }
         let variant = Variant {
@@ -275,7 +282,9 @@ impl Search<'_> {
             edits: all,
         };
         // One that does not fit must not be written.
-        self.pipeline.with_variant(&variant).map_err(MitigationError::from)?;
+        self.pipeline
+            .with_variant(&variant)
+            .map_err(MitigationError::from)?;
         self.found.variants.push(variant);
         Ok(())
     }
@@ -289,24 +298,38 @@ impl Search<'_> {
         let mut settings = job.settings;
         if let Some((prompts, noise)) = &job.calibrate {
             let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-            let calibration = neurons::calibrate(self.pipeline, &prompts, self.size(), *noise, &mut self.watch)?;
+            let calibration =
+                neurons::calibrate(self.pipeline, &prompts, self.size(), *noise, &mut self.watch)?;
             self.take_thresholds(&calibration, &mut settings);
         }
         let statistics = match &job.statistics {
             StatisticsSource::Given(statistics) => statistics.clone(),
             StatisticsSource::Measure(prompts) => {
                 let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-                Arc::new(ActivationStatistics::measure(self.pipeline, &prompts, &mut self.watch)?)
+                Arc::new(ActivationStatistics::measure(
+                    self.pipeline,
+                    &prompts,
+                    &mut self.watch,
+                )?)
             }
         };
-        let searches = self.job.prompts.iter().any(|p| !job.known.iter().any(|k| k.caption == p.text));
+        let searches = self
+            .job
+            .prompts
+            .iter()
+            .any(|p| !job.known.iter().any(|k| k.caption == p.text));
         if searches {
-            statistics.check(&layers.widths()).map_err(MitigationError::Request)?;
+            statistics
+                .check(&layers.widths())
+                .map_err(MitigationError::Request)?;
         }
         self.found.statistics = Some(statistics.clone());
         let journal = Journal::open(job.journal.as_deref(), &self.base, &settings, &statistics)?;
-        let mut known: HashMap<&str, &NeuronRow> =
-            journal.rows.iter().map(|row| (row.caption.as_str(), row)).collect();
+        let mut known: HashMap<&str, &NeuronRow> = journal
+            .rows
+            .iter()
+            .map(|row| (row.caption.as_str(), row))
+            .collect();
         known.extend(job.known.iter().map(|row| (row.caption.as_str(), row)));
         for (place, prompt) in self.job.prompts.iter().enumerate() {
             self.unit(place);
@@ -319,8 +342,14 @@ impl Search<'_> {
                 }
                 None => {
                     let size = self.size();
-                    let located =
-                        neurons::locate(self.pipeline, &prompt.text, size, &statistics, &settings, &mut self.watch)?;
+                    let located = neurons::locate(
+                        self.pipeline,
+                        &prompt.text,
+                        size,
+                        &statistics,
+                        &settings,
+                        &mut self.watch,
+                    )?;
                     NeuronRow::new(&prompt.text, &located)
                 }
             };
@@ -342,23 +371,39 @@ impl Search<'_> {
         ));
     }
 
-    fn neuron_variants(&mut self, job: &NemoJob, layers: &ValueLayers, settings: &NemoSettings) -> Result<(), Ending> {
+    fn neuron_variants(
+        &mut self,
+        job: &NemoJob,
+        layers: &ValueLayers,
+        settings: &NemoSettings,
+    ) -> Result<(), Ending> {
         let taken: Vec<NeuronRow> = self
             .found
             .rows
             .iter()
             .map(|row| NeuronRow {
-                refined: if job.initial { row.initial.clone() } else { row.refined.clone() },
+                refined: if job.initial {
+                    row.initial.clone()
+                } else {
+                    row.refined.clone()
+                },
                 ..row.clone()
             })
             .collect();
         let everything = vec![Some(0); taken.len()];
         let labels = job.clusters.as_ref().unwrap_or(&everything);
-        let selection = if job.initial { "initial selection" } else { "refined neurons" };
+        let selection = if job.initial {
+            "initial selection"
+        } else {
+            "refined neurons"
+        };
         for (cluster, neurons) in cluster_neurons::unions(&taken, labels)? {
             let prompts = labels.iter().filter(|l| **l == Some(cluster)).count();
             let (name, of) = match job.clusters {
-                Some(_) => (format!("{}, cluster {cluster}", self.job.name), format!("cluster {cluster}, ")),
+                Some(_) => (
+                    format!("{}, cluster {cluster}", self.job.name),
+                    format!("cluster {cluster}, "),
+                ),
                 None => (self.job.name.clone(), String::new()),
             };
             let note = format!(
@@ -389,7 +434,11 @@ impl Search<'_> {
         let pruned = pruning::prune(self.pipeline, &target, &base, &settings, &mut self.watch)?;
         let mut densities = Vec::new();
         for layer in &pruned.layers {
-            let steps: Vec<String> = layer.per_step.iter().map(|d| format!("{:.2}", 100.0 * d)).collect();
+            let steps: Vec<String> = layer
+                .per_step
+                .iter()
+                .map(|d| format!("{:.2}", 100.0 * d))
+                .collect();
             let name = layer.weight.trim_end_matches(".weight");
             self.found.lines.push(format!(
                 "{name}: {:.3} % of its weights (each step: {} %)",
@@ -422,8 +471,13 @@ impl Search<'_> {
             self.unit(place);
             if tokens {
                 let scores = prompt::significance(self.pipeline, &prompt.text, &settings, &self.watch)?;
-                let scores: Vec<String> = scores.iter().map(|t| format!("{} {:.3}", t.token, t.score)).collect();
-                self.found.lines.push(format!("“{}”: {}", prompt.text, scores.join(" · ")));
+                let scores: Vec<String> = scores
+                    .iter()
+                    .map(|t| format!("{} {:.3}", t.token, t.score))
+                    .collect();
+                self.found
+                    .lines
+                    .push(format!("“{}”: {}", prompt.text, scores.join(" · ")));
             }
             let optimised = prompt::optimise(self.pipeline, &prompt.text, &settings, &mut self.watch)?;
             let norms = &optimised.norms;
@@ -455,12 +509,17 @@ impl Search<'_> {
             self.watch.go_on()?;
             let seed = seed.wrapping_add(u64::from(prompt.index));
             let disturbed = prompt::insert(self.pipeline.tokenizer(), &prompt.text, what, count, seed)?;
-            self.found.lines.push(format!("“{}” → “{disturbed}”", prompt.text));
+            self.found
+                .lines
+                .push(format!("“{}” → “{disturbed}”", prompt.text));
             let embedding = self.embedding(&disturbed)?;
             edits.push(for_prompt(prompt, embedding));
             self.watch.at(1.0, 1.0);
         }
-        let note = format!("{count} random {what} inserted into {} prompts, seed {seed}", edits.len());
+        let note = format!(
+            "{count} random {what} inserted into {} prompts, seed {seed}",
+            edits.len()
+        );
         self.keep(self.job.name.clone(), note, edits)
     }
 
@@ -500,10 +559,19 @@ impl Search<'_> {
         for (place, prompt) in self.job.prompts.iter().enumerate() {
             self.unit(place);
             let sampling = &self.job.sampling;
-            let trace = guidance::trace(self.pipeline, &prompt.text, sampling, seeds, before, &mut self.watch)?;
+            let trace = guidance::trace(
+                self.pipeline,
+                &prompt.text,
+                sampling,
+                seeds,
+                before,
+                &mut self.watch,
+            )?;
             let at = trace.transition();
             let with = trace.candidates().iter().filter(|c| !c.is_empty()).count();
-            let words = at.map_or("no minimum".to_owned(), |t| format!("first minimum at timestep {t}"));
+            let words = at.map_or("no minimum".to_owned(), |t| {
+                format!("first minimum at timestep {t}")
+            });
             self.found.lines.push(format!(
                 "“{}”: {words} ({with} of {} seeds have one)",
                 prompt.text,
@@ -587,7 +655,9 @@ impl<'a> Journal<'a> {
             )
             .at(path);
             if let Some((before, now)) = line {
-                problem = problem.detail(format!("then: {}", before.trim())).detail(format!("now: {}", now.trim()));
+                problem = problem
+                    .detail(format!("then: {}", before.trim()))
+                    .detail(format!("now: {}", now.trim()));
             }
             return Err(problem);
         }
@@ -602,7 +672,10 @@ impl<'a> Journal<'a> {
     fn write(&self, rows: &[NeuronRow]) -> Result<(), Problem> {
         let Some(path) = self.path else { return Ok(()) };
         let mut all = rows.to_vec();
-        let later = self.rows.iter().filter(|old| !rows.iter().any(|new| new.caption == old.caption));
+        let later = self
+            .rows
+            .iter()
+            .filter(|old| !rows.iter().any(|new| new.caption == old.caption));
         all.extend(later.cloned());
         neurons::write_results(path, &all)
     }

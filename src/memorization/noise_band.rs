@@ -36,7 +36,10 @@ impl NoiseBand {
     /// Steps at which a curve lies above the band.
     pub fn above(&self, curve: &[f32]) -> Vec<usize> {
         let pairs = curve.iter().zip(&self.high).enumerate();
-        pairs.filter(|(_, (value, high))| value > high).map(|(i, _)| i).collect()
+        pairs
+            .filter(|(_, (value, high))| value > high)
+            .map(|(i, _)| i)
+            .collect()
     }
 }
 

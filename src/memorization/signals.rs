@@ -74,10 +74,18 @@ impl SignalWatch {
     ///
     /// # Errors
     /// A sentence of the tokenizer library.
-    pub fn new(pipeline: &Pipeline, prompt: &str, steps: usize, entropy: bool) -> std::result::Result<Self, String> {
+    pub fn new(
+        pipeline: &Pipeline,
+        prompt: &str,
+        steps: usize,
+        entropy: bool,
+    ) -> std::result::Result<Self, String> {
         let ids = pipeline.tokenizer().encode(prompt)?;
         let blocks = pipeline.unet().config().transformer_blocks();
-        let full = blocks.iter().enumerate().filter(|(_, name)| name.starts_with("down_blocks.0."));
+        let full = blocks
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.starts_with("down_blocks.0."));
         Ok(Self {
             steps,
             length: pipeline.tokenizer().end_position(&ids) + 1,
@@ -120,7 +128,11 @@ impl SignalWatch {
         for (i, picture) in self.pictures.iter_mut().enumerate() {
             picture.size = (height, width);
             if let Some(difference) = &difference {
-                let values = difference.i(i)?.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
+                let values = difference
+                    .i(i)?
+                    .flatten_all()?
+                    .to_device(&Device::Cpu)?
+                    .to_vec1::<f32>()?;
                 picture.norms.push(norm(values.iter().copied()));
                 picture.differences.push(values);
             }
@@ -128,14 +140,19 @@ impl SignalWatch {
             if layers > 0 {
                 let mean: Vec<f32> = sums.iter().map(|s| s / layers as f32).collect();
                 let rest = mean.get(self.length.saturating_sub(1)..).unwrap_or_default();
-                picture.entropies.push((step.index, entropy(&mean), entropy(rest)));
+                picture
+                    .entropies
+                    .push((step.index, entropy(&mean), entropy(rest)));
             }
         }
         Ok(())
     }
 
     fn see_attention(&mut self, site: &Site<'_>, probabilities: &Tensor) -> Result<()> {
-        let conditional = site.conditional(probabilities)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+        let conditional = site
+            .conditional(probabilities)?
+            .to_dtype(DType::F32)?
+            .to_device(&Device::Cpu)?;
         let (n, _, _, tokens) = conditional.dims4()?;
         self.pictures.resize_with(n, Picture::default);
         let end = (self.length - 1).min(tokens - 1);
@@ -145,7 +162,11 @@ impl SignalWatch {
                 picture.ending.push(LatentMap {
                     width: site.width,
                     height: site.height,
-                    values: one.narrow(D::Minus1, end, 1)?.squeeze(D::Minus1)?.mean(0)?.to_vec1()?,
+                    values: one
+                        .narrow(D::Minus1, end, 1)?
+                        .squeeze(D::Minus1)?
+                        .mean(0)?
+                        .to_vec1()?,
                 });
             }
             if self.entropy && (site.step == 0 || site.step >= self.steps - (self.steps / 5).max(1)) {
@@ -154,7 +175,12 @@ impl SignalWatch {
                     picture.first = Some(entropy(&per_token));
                 }
                 picture.attention.0.resize(tokens, 0.0);
-                picture.attention.0.iter_mut().zip(&per_token).for_each(|(s, v)| *s += v);
+                picture
+                    .attention
+                    .0
+                    .iter_mut()
+                    .zip(&per_token)
+                    .for_each(|(s, v)| *s += v);
                 picture.attention.1 += 1;
             }
         }
@@ -170,18 +196,32 @@ impl Picture {
             let count = self.ending.len() as f32;
             let mut values = vec![0.0; area];
             for map in &self.ending {
-                values.iter_mut().zip(&map.values).for_each(|(s, v)| *s += v / count);
+                values
+                    .iter_mut()
+                    .zip(&map.values)
+                    .for_each(|(s, v)| *s += v / count);
             }
-            LatentMap { width, height, values }
+            LatentMap {
+                width,
+                height,
+                values,
+            }
         });
-        let localised = ending.as_ref().filter(|_| !self.differences.is_empty()).map(|mask| {
-            let mean = mask.values.iter().sum::<f32>() / area as f32;
-            let masked = |values: &Vec<f32>| {
-                norm(values.chunks(area).flat_map(|plane| plane.iter().zip(&mask.values).map(|(v, m)| v * m)))
-            };
-            let sum: f32 = self.differences.iter().map(masked).sum();
-            sum / self.differences.len() as f32 / mean
-        });
+        let localised = ending
+            .as_ref()
+            .filter(|_| !self.differences.is_empty())
+            .map(|mask| {
+                let mean = mask.values.iter().sum::<f32>() / area as f32;
+                let masked = |values: &Vec<f32>| {
+                    norm(
+                        values
+                            .chunks(area)
+                            .flat_map(|plane| plane.iter().zip(&mask.values).map(|(v, m)| v * m)),
+                    )
+                };
+                let sum: f32 = self.differences.iter().map(masked).sum();
+                sum / self.differences.len() as f32 / mean
+            });
         let difference = self.differences.last().map(|values| {
             let mut sums = vec![0.0; area];
             for plane in values.chunks(area) {
@@ -196,7 +236,8 @@ impl Picture {
         let end: Vec<&(usize, f32, f32)> = self.entropies.iter().filter(|e| e.0 >= late).collect();
         let first = self.entropies.iter().find(|e| e.0 == 0);
         let entropy_late = first.filter(|_| !end.is_empty()).map(|first| {
-            let mean = |f: fn(&(usize, f32, f32)) -> f32| end.iter().map(|e| f(e)).sum::<f32>() / end.len() as f32;
+            let mean =
+                |f: fn(&(usize, f32, f32)) -> f32| end.iter().map(|e| f(e)).sum::<f32>() / end.len() as f32;
             mean(|e| e.1) + mean(|e| e.2) - first.2
         });
         Signals {

@@ -14,7 +14,10 @@ use std::{collections::BTreeMap, path::Path};
 ///
 /// # Errors
 /// Rows with different numbers of layers.
-pub fn unions(rows: &[NeuronRow], labels: &[Option<u32>]) -> Result<BTreeMap<u32, NeuronLists>, MitigationError> {
+pub fn unions(
+    rows: &[NeuronRow],
+    labels: &[Option<u32>],
+) -> Result<BTreeMap<u32, NeuronLists>, MitigationError> {
     let mut unions: BTreeMap<u32, NeuronLists> = BTreeMap::new();
     let layers = rows.first().map_or(0, |row| row.refined.len());
     for (row, label) in rows.iter().zip(labels) {
@@ -101,7 +104,9 @@ impl Centroids {
                 .entry(*label)
                 .or_insert_with(|| (0.0, vec![0.0; embedding.len()]));
             *count += 1.0;
-            sum.iter_mut().zip(embedding).for_each(|(s, v)| *s += f64::from(*v));
+            sum.iter_mut()
+                .zip(embedding)
+                .for_each(|(s, v)| *s += f64::from(*v));
         }
         let middle = |(label, (count, sum)): (u32, (f64, Vec<f64>))| {
             (label, sum.into_iter().map(|s| (s / count) as f32).collect())
@@ -114,7 +119,10 @@ impl Centroids {
     /// The nearest middle, and how sure that is; `None` without clusters.
     pub fn nearest(&self, embedding: &[f32]) -> Option<Assignment> {
         let distance = |middle: &Vec<f32>| {
-            let squares = middle.iter().zip(embedding).map(|(a, b)| f64::from(a - b).powi(2));
+            let squares = middle
+                .iter()
+                .zip(embedding)
+                .map(|(a, b)| f64::from(a - b).powi(2));
             squares.sum::<f64>().sqrt()
         };
         let mut all: Vec<(f64, u32)> = self.of.iter().map(|(label, m)| (distance(m), *label)).collect();

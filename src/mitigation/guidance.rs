@@ -26,7 +26,11 @@ impl UnguidedTrace {
 
     /// The timestep of the median first candidate, over the seeds that have one.
     pub fn transition(&self) -> Option<u32> {
-        let mut first: Vec<usize> = self.candidates().iter().filter_map(|c| c.first().copied()).collect();
+        let mut first: Vec<usize> = self
+            .candidates()
+            .iter()
+            .filter_map(|c| c.first().copied())
+            .collect();
         first.sort_unstable();
         let middle = *first.get(first.len().checked_sub(1)? / 2)?;
         Some(self.timesteps[middle] as u32)

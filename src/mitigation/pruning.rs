@@ -79,13 +79,20 @@ pub struct InputNorms {
 impl InputNorms {
     /// The norms of one step and layer.
     pub fn at(&self, step: usize, layer: usize) -> Vec<f32> {
-        self.squares[step][layer].iter().map(|s| s.sqrt() as f32).collect()
+        self.squares[step][layer]
+            .iter()
+            .map(|s| s.sqrt() as f32)
+            .collect()
     }
 
     fn add(&mut self, other: &Self, times: f64) {
         if self.squares.is_empty() {
             self.squares.clone_from(&other.squares);
-            self.squares.iter_mut().flatten().flatten().for_each(|s| *s *= times);
+            self.squares
+                .iter_mut()
+                .flatten()
+                .flatten()
+                .for_each(|s| *s *= times);
             return;
         }
         let own = self.squares.iter_mut().flatten().flatten();

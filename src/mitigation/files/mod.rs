@@ -26,7 +26,8 @@ fn open_archive(path: &Path) -> Result<Archive, String> {
     if !file.metadata().map_err(|e| e.to_string())?.is_file() {
         return Err("this is not a regular file".to_owned());
     }
-    let archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|e| format!("it is no zip archive: {e}"))?;
+    let archive =
+        zip::ZipArchive::new(BufReader::new(file)).map_err(|e| format!("it is no zip archive: {e}"))?;
     if archive.len() > MOST_PARTS {
         return Err(format!(
             "the archive has {} parts; at most {MOST_PARTS} are read",
@@ -76,7 +77,10 @@ fn write_archive(path: &Path, parts: &[(String, Vec<u8>)]) -> Result<(), Problem
 }
 
 /// Writes a file under a temporary name in its folder and renames it.
-pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Problem> {
+pub(super) fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), Problem> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -88,7 +92,8 @@ pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Resu
         {
             // A temporary file is its owner's alone; this one is to be read by those the folder is shared with.
             use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            file.as_file()
+                .set_permissions(std::fs::Permissions::from_mode(0o644))?;
         }
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;

@@ -27,7 +27,10 @@ fn read(path: &Path) -> Result<Vec<Vec<u32>>, String> {
             .and_then(|n| n.strip_suffix(".npy"))
             .and_then(|n| n.parse::<usize>().ok());
         if index.is_none_or(|index| index >= count) {
-            return Err(format!("it holds {name}; expected are arr_0.npy to arr_{}.npy", count.max(1) - 1));
+            return Err(format!(
+                "it holds {name}; expected are arr_0.npy to arr_{}.npy",
+                count.max(1) - 1
+            ));
         }
     }
     (0..count)
@@ -177,15 +180,31 @@ mod tests {
             ("arr_0.npy", MAGIC.to_vec(), "ends"),
             ("weights.npy", Vec::new(), "weights.npy"),
             ("arr_7.npy", Vec::new(), "arr_7.npy"),
-            ("arr_0.npy", header("{'descr': '<i8', 'shape': (2, 2), }", &[0; 32]), "one dimension"),
-            ("arr_0.npy", header("{'descr': '<i8', 'shape': (9,), }", &[0; 8]), "1 of 9"),
+            (
+                "arr_0.npy",
+                header("{'descr': '<i8', 'shape': (2, 2), }", &[0; 32]),
+                "one dimension",
+            ),
+            (
+                "arr_0.npy",
+                header("{'descr': '<i8', 'shape': (9,), }", &[0; 8]),
+                "1 of 9",
+            ),
             (
                 "arr_0.npy",
                 header("{'descr': '<i8', 'shape': (99999999999999999999,), }", &[]),
                 "not understood",
             ),
-            ("arr_0.npy", header("{'descr': '<i8', 'shape': (1,), }", &minus), "-1 is not"),
-            ("arr_0.npy", header("{'descr': '|O', 'shape': (1,), }", &[0; 8]), "|O"),
+            (
+                "arr_0.npy",
+                header("{'descr': '<i8', 'shape': (1,), }", &minus),
+                "-1 is not",
+            ),
+            (
+                "arr_0.npy",
+                header("{'descr': '|O', 'shape': (1,), }", &[0; 8]),
+                "|O",
+            ),
             (
                 "arr_0.npy",
                 header("{'descr': '<f8', 'shape': (1,), }", &1.5f64.to_le_bytes()),

@@ -81,7 +81,9 @@ impl<'a> Reader<'a> {
                 0x80 => {
                     let protocol = self.take(1)?[0];
                     if protocol != 2 {
-                        return Err(format!("pickle protocol {protocol}; torch.save writes protocol 2"));
+                        return Err(format!(
+                            "pickle protocol {protocol}; torch.save writes protocol 2"
+                        ));
                     }
                 }
                 b'.' => {
@@ -122,7 +124,11 @@ impl<'a> Reader<'a> {
                 0x8a => {
                     let length = usize::from(self.take(1)?[0]);
                     let bytes = self.take(length)?;
-                    let mut wide = [if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 }; 8];
+                    let mut wide = [if bytes.last().is_some_and(|b| b & 0x80 != 0) {
+                        0xff
+                    } else {
+                        0
+                    }; 8];
                     if length > 8 {
                         return Err("a number has more than 64 bits".to_owned());
                     }
@@ -180,7 +186,11 @@ impl<'a> Reader<'a> {
                     };
                     self.push(value);
                 }
-                other => return Err(format!("pickle instruction 0x{other:02x} is not one of a file of tensors")),
+                other => {
+                    return Err(format!(
+                        "pickle instruction 0x{other:02x} is not one of a file of tensors"
+                    ));
+                }
             }
         }
     }
@@ -226,7 +236,9 @@ impl<'a> Reader<'a> {
 
     fn since_mark(&mut self) -> Result<Vec<Place>, String> {
         let mark = self.marks.pop().filter(|m| *m <= self.stack.len());
-        Ok(self.stack.split_off(mark.ok_or("the pickle closes what it did not open")?))
+        Ok(self
+            .stack
+            .split_off(mark.ok_or("the pickle closes what it did not open")?))
     }
 
     fn extend(&mut self, items: Vec<Place>) -> Result<(), String> {
@@ -266,14 +278,16 @@ impl<'a> Reader<'a> {
     fn storage(&self, id: Place) -> Result<Value, String> {
         let parts: Vec<&Value> = self.sequence(id)?.iter().map(|p| &self.values[*p]).collect();
         match parts.as_slice() {
-            [Value::Text(tag), Value::Name(FLOATS), Value::Text(key), Value::Text(_), Value::Int(length)]
-                if tag == "storage" && *length >= 0 =>
-            {
-                Ok(Value::Storage {
-                    key: key.clone(),
-                    length: *length as usize,
-                })
-            }
+            [
+                Value::Text(tag),
+                Value::Name(FLOATS),
+                Value::Text(key),
+                Value::Text(_),
+                Value::Int(length),
+            ] if tag == "storage" && *length >= 0 => Ok(Value::Storage {
+                key: key.clone(),
+                length: *length as usize,
+            }),
             _ => Err("a storage in the pickle is not one of f32 numbers".to_owned()),
         }
     }
@@ -285,7 +299,8 @@ impl<'a> Reader<'a> {
         let [storage, offset, size, stride, ..] = parts else {
             return Err(wrong());
         };
-        let (Value::Storage { key, length }, Value::Int(offset)) = (&self.values[*storage], &self.values[*offset])
+        let (Value::Storage { key, length }, Value::Int(offset)) =
+            (&self.values[*storage], &self.values[*offset])
         else {
             return Err(wrong());
         };
@@ -301,7 +316,9 @@ impl<'a> Reader<'a> {
         let count = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
         let end = count.and_then(|count| offset.checked_add(count));
         if end.is_none_or(|end| end > *length) {
-            return Err(format!("a tensor of shape {shape:?} is larger than its storage of {length}"));
+            return Err(format!(
+                "a tensor of shape {shape:?} is larger than its storage of {length}"
+            ));
         }
         let mut expected = 1;
         let contiguous = shape.len() == strides.len()

@@ -25,7 +25,10 @@ fn read(path: &Path) -> Result<Vec<Vec<Vec<f32>>>, String> {
     let names = names(&archive)?;
     let root = names
         .iter()
-        .find_map(|name| name.strip_suffix("data.pkl").filter(|root| root.matches('/').count() <= 1))
+        .find_map(|name| {
+            name.strip_suffix("data.pkl")
+                .filter(|root| root.matches('/').count() <= 1)
+        })
         .ok_or("it holds no data.pkl")?
         .to_owned();
     if let Ok(order) = part(&mut archive, &format!("{root}byteorder"))
@@ -48,7 +51,9 @@ fn read(path: &Path) -> Result<Vec<Vec<Vec<f32>>>, String> {
                 return Err("an entry of its lists is not a contiguous tensor".to_owned());
             };
             let [length] = shape.as_slice() else {
-                return Err(format!("a tensor has shape {shape:?}; one dimension was expected"));
+                return Err(format!(
+                    "a tensor has shape {shape:?}; one dimension was expected"
+                ));
             };
             let bytes = part(&mut archive, &format!("{root}data/{key}"))?;
             let cells = bytes.as_chunks::<4>().0;
@@ -134,7 +139,10 @@ mod tests {
     fn what_is_written_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.pt");
-        let lists = vec![vec![vec![1.5, -2.0], vec![0.25]], vec![vec![3.0, 4.0], vec![f32::MAX]]];
+        let lists = vec![
+            vec![vec![1.5, -2.0], vec![0.25]],
+            vec![vec![3.0, 4.0], vec![f32::MAX]],
+        ];
         write_tensor_lists(&path, &lists).unwrap();
         assert_eq!(read_tensor_lists(&path).unwrap(), lists);
     }

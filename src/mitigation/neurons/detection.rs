@@ -80,7 +80,9 @@ impl NemoSettings {
             range("theta", f64::from(theta), 0.0, 100.0)?;
         }
         if self.theta.is_none() && self.top.is_none() {
-            return Err("neither outliers nor strongest neurons are to be taken; choose one of them".to_owned());
+            return Err(
+                "neither outliers nor strongest neurons are to be taken; choose one of them".to_owned(),
+            );
         }
         Ok(())
     }
@@ -209,9 +211,9 @@ impl Search<'_> {
     ) -> Result<(NeuronLists, f64, f64), MitigationError> {
         let settings = *self.settings;
         let (mut theta, mut top) = (settings.theta, settings.top);
-        let rounds = settings
-            .theta
-            .map_or(64.0, |theta| f64::from((theta - settings.theta_min) / settings.theta_step).max(1.0));
+        let rounds = settings.theta.map_or(64.0, |theta| {
+            f64::from((theta - settings.theta_min) / settings.theta_step).max(1.0)
+        });
         let mut round = 0.0;
         loop {
             let selected: NeuronLists = activations
@@ -264,7 +266,8 @@ impl Search<'_> {
                 done += neurons[layer].len() as f64;
                 neurons = trial;
             }
-            self.watch.at(SELECTION + (1.0 - SELECTION) * f64::min(done / total, 1.0), 1.0);
+            self.watch
+                .at(SELECTION + (1.0 - SELECTION) * f64::min(done / total, 1.0), 1.0);
         }
         for layer in (0..neurons.len()).rev() {
             for neuron in neurons[layer].clone() {
@@ -277,7 +280,8 @@ impl Search<'_> {
                     neurons = trial;
                 }
                 done += 1.0;
-                self.watch.at(SELECTION + (1.0 - SELECTION) * f64::min(done / total, 1.0), 1.0);
+                self.watch
+                    .at(SELECTION + (1.0 - SELECTION) * f64::min(done / total, 1.0), 1.0);
             }
         }
         Ok(neurons)
@@ -295,7 +299,12 @@ impl Search<'_> {
             None => similarities.into_iter().fold(0.0, f64::max) < threshold,
             Some(relative) => {
                 let change = |(s, all): (f64, &f64)| ((s - all) / (all.abs() + 1e-9)).abs();
-                similarities.into_iter().zip(all_off).map(change).fold(0.0, f64::max) < relative
+                similarities
+                    .into_iter()
+                    .zip(all_off)
+                    .map(change)
+                    .fold(0.0, f64::max)
+                    < relative
             }
         })
     }
@@ -311,9 +320,8 @@ fn stand_out(
     top: usize,
 ) -> Vec<u32> {
     let (mean, deviation) = (&statistics.mean[layer], &statistics.deviation[layer]);
-    let outlier = |i: &usize| {
-        theta.is_some_and(|theta| (activations[*i] - mean[*i]).abs() / deviation[*i] > theta)
-    };
+    let outlier =
+        |i: &usize| theta.is_some_and(|theta| (activations[*i] - mean[*i]).abs() / deviation[*i] > theta);
     let mut strongest: Vec<usize> = (0..activations.len()).collect();
     strongest.sort_by(|&a, &b| activations[b].total_cmp(&activations[a]));
     let outliers = (0..activations.len()).filter(outlier);

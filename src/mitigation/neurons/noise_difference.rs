@@ -149,7 +149,11 @@ impl NoiseProbe {
         let half = |half: usize| {
             let embedding = self.embeddings.narrow(0, half, 1)?;
             let output = pipeline.predict(latents, timestep, &embedding.repeat((n, 1, 1))?)?;
-            Ok::<_, MitigationError>(self.schedule.noise(&output, step, latents)?.to_dtype(DType::F32)?)
+            Ok::<_, MitigationError>(
+                self.schedule
+                    .noise(&output, step, latents)?
+                    .to_dtype(DType::F32)?,
+            )
         };
         let guidance = f64::from(self.settings.guidance);
         if guidance == 0.0 {
@@ -168,7 +172,9 @@ impl NoiseProbe {
 fn scale(plane: &mut [f32]) {
     let (low, high) = plane
         .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| {
+            (low.min(v), high.max(v))
+        });
     let range = high - low;
     for value in plane {
         *value = if range > 0.0 { (*value - low) / range } else { 0.0 };
@@ -203,7 +209,9 @@ impl NoiseDifferences {
     #[must_use]
     pub fn at(&self, places: &[usize]) -> Self {
         let size = self.sample_size();
-        let values = places.iter().flat_map(|&p| &self.values[p * size..(p + 1) * size]);
+        let values = places
+            .iter()
+            .flat_map(|&p| &self.values[p * size..(p + 1) * size]);
         Self {
             values: values.copied().collect(),
             channels: self.channels,

@@ -97,7 +97,9 @@ fn compare(shape: &NoiseDifferences, pairs: Vec<(&[f32], &[f32])>) -> Result<Vec
 fn range<'a>(planes: impl Iterator<Item = &'a Vec<f64>>) -> f64 {
     let (low, high) = planes
         .flatten()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| {
+            (low.min(v), high.max(v))
+        });
     high - low
 }
 
@@ -135,13 +137,18 @@ fn window(plane: &[f64], height: usize, width: usize) -> Vec<f64> {
     let across: Vec<f64> = (0..height)
         .flat_map(|y| {
             let row = &plane[y * width..(y + 1) * width];
-            row.windows(TAPS).map(|w| w.iter().zip(&weights).map(|(v, k)| v * k).sum())
+            row.windows(TAPS)
+                .map(|w| w.iter().zip(&weights).map(|(v, k)| v * k).sum())
         })
         .collect();
     (0..rows)
         .flat_map(|y| {
             let across = &across;
-            (0..columns).map(move |x| (0..TAPS).map(|t| across[(y + t) * columns + x] * weights[t]).sum())
+            (0..columns).map(move |x| {
+                (0..TAPS)
+                    .map(|t| across[(y + t) * columns + x] * weights[t])
+                    .sum()
+            })
         })
         .collect()
 }

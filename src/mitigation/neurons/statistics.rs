@@ -115,7 +115,13 @@ impl ActivationStatistics {
                  this checkpoint"
             ));
         }
-        if self.mean.iter().chain(&self.deviation).flatten().any(|v| !v.is_finite()) {
+        if self
+            .mean
+            .iter()
+            .chain(&self.deviation)
+            .flatten()
+            .any(|v| !v.is_finite())
+        {
             return Err("the statistics hold numbers that are not finite".to_owned());
         }
         Ok(())
@@ -131,7 +137,10 @@ impl ActivationStatistics {
                 let lists = read_tensor_lists(path)?;
                 let count = lists.len();
                 let [mean, deviation] = <[_; 2]>::try_from(lists).map_err(|_| {
-                    misread(path, format!("it holds {count} lists; means and deviations were expected"))
+                    misread(
+                        path,
+                        format!("it holds {count} lists; means and deviations were expected"),
+                    )
                 })?;
                 Ok(Self {
                     mean,
@@ -139,9 +148,7 @@ impl ActivationStatistics {
                     prompts: 0,
                 })
             }
-            StatisticsFormat::Safetensors => {
-                read_own(path).map_err(|reason| misread(path, reason))
-            }
+            StatisticsFormat::Safetensors => read_own(path).map_err(|reason| misread(path, reason)),
         }
     }
 
@@ -163,7 +170,8 @@ impl ActivationStatistics {
         let mut tensors = BTreeMap::new();
         for (name, lists) in [("mean", &self.mean), ("deviation", &self.deviation)] {
             for (i, values) in lists.iter().enumerate() {
-                let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu).map_err(|e| e.to_string())?;
+                let tensor =
+                    Tensor::from_slice(values, values.len(), &Device::Cpu).map_err(|e| e.to_string())?;
                 tensors.insert(format!("{name}.{i}"), tensor);
             }
         }
@@ -252,7 +260,10 @@ mod tests {
     fn another_architecture_is_named() {
         assert!(statistics().check(&[2, 1]).is_ok());
         let reason = statistics().check(&[320, 320]).unwrap_err();
-        assert!(reason.contains("[2, 1]") && reason.contains("[320, 320]"), "{reason}");
+        assert!(
+            reason.contains("[2, 1]") && reason.contains("[320, 320]"),
+            "{reason}"
+        );
         let mut odd = statistics();
         odd.deviation.pop();
         assert!(odd.check(&[2, 1]).unwrap_err().contains("deviations"));

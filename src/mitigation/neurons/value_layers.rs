@@ -167,7 +167,9 @@ pub fn parse_lists(text: &str) -> Result<NeuronLists, String> {
     let mut lists = Vec::new();
     let (mut rest, mut total) = (inner.trim(), 0);
     while !rest.is_empty() {
-        let body = rest.strip_prefix('[').ok_or("an inner list must begin with “[”")?;
+        let body = rest
+            .strip_prefix('[')
+            .ok_or("an inner list must begin with “[”")?;
         let (list, after) = body.split_once(']').ok_or("an inner list does not end")?;
         let numbers = list
             .split(',')
@@ -175,13 +177,18 @@ pub fn parse_lists(text: &str) -> Result<NeuronLists, String> {
             .filter(|n| !n.is_empty())
             .map(|n| {
                 n.parse::<u32>().map_err(|_| {
-                    format!("“{}” is not a neuron's number", n.chars().take(20).collect::<String>())
+                    format!(
+                        "“{}” is not a neuron's number",
+                        n.chars().take(20).collect::<String>()
+                    )
                 })
             })
             .collect::<Result<Vec<u32>, _>>()?;
         total += numbers.len();
         if lists.len() >= MOST_LAYERS || total > MOST_NEURONS {
-            return Err(format!("more than {MOST_LAYERS} layers or {MOST_NEURONS} neurons"));
+            return Err(format!(
+                "more than {MOST_LAYERS} layers or {MOST_NEURONS} neurons"
+            ));
         }
         lists.push(numbers);
         rest = after.trim();
@@ -218,7 +225,16 @@ mod tests {
         assert_eq!(lists, [vec![12, 3], vec![], vec![7]]);
         assert_eq!(write_lists(&lists), text);
         assert_eq!(parse_lists("[]").unwrap(), Vec::<Vec<u32>>::new());
-        for wrong in ["", "[", "[[1]", "[[1] [2]]", "[[1.5]]", "[[-1]]", "[1]", "[[99999999999]]"] {
+        for wrong in [
+            "",
+            "[",
+            "[[1]",
+            "[[1] [2]]",
+            "[[1.5]]",
+            "[[-1]]",
+            "[1]",
+            "[[99999999999]]",
+        ] {
             assert!(parse_lists(wrong).is_err(), "{wrong}");
         }
     }

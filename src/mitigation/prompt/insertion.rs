@@ -55,7 +55,9 @@ pub fn insert(
     seed: u64,
 ) -> Result<String, MitigationError> {
     if count > MOST {
-        return Err(MitigationError::Request(format!("{count} insertions; at most {MOST} are possible")));
+        return Err(MitigationError::Request(format!(
+            "{count} insertions; at most {MOST} are possible"
+        )));
     }
     let mut random = fastrand::Rng::with_seed(seed);
     let own: Vec<String> = prompt.split(' ').map(str::to_owned).collect();

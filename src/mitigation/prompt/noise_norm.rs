@@ -21,7 +21,11 @@ impl NoiseNorm {
     ///
     /// # Errors
     /// Settings out of range, sizes the network does not allow.
-    pub fn new(pipeline: &Pipeline, prompt: &str, settings: &PromptSettings) -> Result<Self, MitigationError> {
+    pub fn new(
+        pipeline: &Pipeline,
+        prompt: &str,
+        settings: &PromptSettings,
+    ) -> Result<Self, MitigationError> {
         settings.validate().map_err(MitigationError::Request)?;
         // Our own kernels cut gradients; candle's do not.
         let pipeline = pipeline.with_kernels(Kernels::Plain);
@@ -53,7 +57,9 @@ impl NoiseNorm {
     /// An embedding `[1, tokens, d]` for every picture.
     pub fn repeated(&self, embedding: &Tensor) -> Result<Tensor, MitigationError> {
         let (_, tokens, width) = embedding.dims3()?;
-        Ok(embedding.broadcast_as((self.pictures()?, tokens, width))?.contiguous()?)
+        Ok(embedding
+            .broadcast_as((self.pictures()?, tokens, width))?
+            .contiguous()?)
     }
 
     fn noise(&self, embeddings: &Tensor) -> Result<Tensor, MitigationError> {

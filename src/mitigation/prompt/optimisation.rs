@@ -108,7 +108,10 @@ pub fn optimise(
         norms.push(value);
         let reached = settings.target.is_some_and(|target| value <= target);
         if reached || norms.len() > settings.iterations {
-            let values = variable.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
+            let values = variable
+                .flatten_all()?
+                .to_device(&Device::Cpu)?
+                .to_vec1::<f32>()?;
             return Ok(Optimised {
                 embedding: Embedding {
                     tokens,

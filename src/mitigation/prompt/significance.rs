@@ -47,8 +47,16 @@ pub fn significance(
     watch: &dyn Watch,
 ) -> Result<Vec<TokenScore>, MitigationError> {
     let gradient = gradient(pipeline, prompt, settings, watch)?;
-    let lengths = gradient.sqr()?.sum(D::Minus1)?.sqrt()?.mean(0)?.to_vec1::<f32>()?;
-    let pieces = pipeline.tokenizer().pieces(prompt).map_err(MitigationError::Request)?;
+    let lengths = gradient
+        .sqr()?
+        .sum(D::Minus1)?
+        .sqrt()?
+        .mean(0)?
+        .to_vec1::<f32>()?;
+    let pieces = pipeline
+        .tokenizer()
+        .pieces(prompt)
+        .map_err(MitigationError::Request)?;
     let scores = pieces
         .into_iter()
         .zip(lengths.into_iter().skip(1))
