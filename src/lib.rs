@@ -1,9 +1,9 @@
 //! Pentimento shows what a text-to-image diffusion model remembers of its training images, and where.
 //!
 //! The rooms, and the one way the arrows between them run:
-//! `app, cli → engine → memorization → {diffusion, segmentation, embedding, similarity, gallery} → study`;
+//! `app, cli → engine → {memorization, mitigation} → {diffusion, segmentation, embedding, similarity, gallery} → study`;
 //! `embedding → similarity` (resizing);
-//! `engine → store → study`; `{gallery, store} → tables → study`; `render` is used by `app` only.
+//! `engine → store → study`; `{gallery, store, mitigation} → tables → study`; `render` is used by `app` only.
 
 pub mod app;
 pub mod cli;
@@ -13,6 +13,7 @@ pub mod engine;
 pub mod gallery;
 pub mod live;
 pub mod memorization;
+pub mod mitigation;
 mod read_at;
 pub mod render;
 pub mod segmentation;

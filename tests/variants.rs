@@ -6,6 +6,8 @@
 )]
 
 mod common;
+#[path = "variants/mitigation.rs"]
+mod mitigation;
 
 use candle_core::{DType, Tensor};
 use common::tensors::{distance, tensors};

@@ -51,6 +51,8 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Segmenter(words) => state.segmenter = words,
         // Shown once the Stage can be clicked.
         Event::ClickSegmenter(_) | Event::Refined(_) => {}
+        // Its variants came before it.
+        Event::Located(..) => {}
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Surveyed(survey) => state.import = Some(Box::new(ImportDialog::new(survey))),

@@ -45,6 +45,8 @@ pub enum Command {
     Score(ScoreArgs),
     /// Run a study: draw, segment, compare, into a run folder
     Scan(ScanArgs),
+    /// Find what remembers, and write the variant that switches it off
+    Locate(Box<super::locate::LocateArgs>),
     /// Write a checkpoint with a variant's edits in its weights, in diffusers layout
     Export(ExportArgs),
     /// Tell what will work on this machine
@@ -146,6 +148,10 @@ pub struct GenerateArgs {
     /// quantization to this safetensors file (one prompt, one seed or noise file)
     #[arg(long)]
     pub dump: Option<PathBuf>,
+    /// Also write signs of memorization beside each picture, as NAME.signals.safetensors: noise norms, bright ending,
+    /// score difference, attention entropy
+    #[arg(long)]
+    pub signals: bool,
     /// Draw with this variant of the checkpoint (a .toml file)
     #[arg(long)]
     pub variant: Option<PathBuf>,

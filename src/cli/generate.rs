@@ -3,10 +3,12 @@
 use super::{
     args::{Common, GenerateArgs},
     console::Console,
+    signals::{self, Both},
 };
 use crate::{
-    diffusion::{Checkpoint, InitialNoise, LoadOptions, Observer, Pipeline, SampleRequest, Step},
+    diffusion::{Checkpoint, InitialNoise, LoadOptions, Observer, Pipeline, SampleRequest, Step, scheduler},
     engine::{Eta, compute_pool, made_for_another, model_hash},
+    memorization::SignalWatch,
     store::{RunParameters, read_variant, write_picture},
     study::{GenerationKey, Problem, Sampling, SamplingChoice, Variant},
 };
@@ -82,10 +84,26 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
                 sampling: sampling.clone(),
                 noise: noise.clone(),
             };
+            let mut eye = args
+                .signals
+                .then(|| {
+                    let schedule =
+                        scheduler(sampling.scheduler, pipeline.schedule(), sampling.steps as usize)
+                            .map_err(|e| e.to_string())?;
+                    SignalWatch::new(&pipeline, prompt, schedule.timesteps().len(), true)
+                })
+                .transpose()
+                .map_err(|e| super::failed("The signals cannot be gathered", &e))?;
+            let mut both = Both {
+                first: &mut watch,
+                second: eye.as_mut(),
+            };
             let sample = pool
-                .install(|| pipeline.sample(&request, &mut watch))
+                .install(|| pipeline.sample(&request, &mut both))
                 .map_err(|e| super::failed("A picture could not be drawn", &e).detail(prompt.clone()))?;
             let first = seeds.first().copied().unwrap_or_default();
+            let gathered = eye.map_or_else(|| Ok(Vec::new()), SignalWatch::finish);
+            let gathered = gathered.map_err(|e| super::failed("The signals cannot be gathered", &e))?;
             for (i, image) in sample.images.iter().enumerate() {
                 // Several pictures of one generator, or of given noise, are numbered on from its seed.
                 let key = GenerationKey {
@@ -95,6 +113,9 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
                 let path = args.out.join(format!("{key}.png"));
                 write_picture(&path, image, key, prompt, &parameters)?;
                 println!("{}", path.display());
+                if let Some(found) = gathered.get(i) {
+                    signals::write(&path.with_extension("signals.safetensors"), found)?;
+                }
             }
             if let Some(file) = &args.dump {
                 dump(file, &pipeline, &request, &watch, &sample.decoded)?;

@@ -7,12 +7,14 @@ mod doctor;
 mod export;
 mod generate;
 mod images;
+mod locate;
 mod null;
 mod reference_layout;
 mod scan;
 mod score;
 mod score_reference;
 mod segment;
+mod signals;
 
 use crate::study::Problem;
 pub use args::{Cli, Command};
@@ -25,6 +27,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Segment(args) => segment::run(&args, common),
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
+        Command::Locate(args) => locate::run(&args, common),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
     };

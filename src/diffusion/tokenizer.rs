@@ -157,6 +157,23 @@ impl ClipTokenizer {
         };
         Ok(ids.get(1..end).unwrap_or_default().iter().map(piece).collect())
     }
+
+    /// Number of tokens without the special ones, which CLIP's vocabularies have at their end.
+    pub fn ordinary_tokens(&self) -> u32 {
+        self.inner.get_vocab_size(false) as u32
+    }
+
+    /// The text of one token.
+    ///
+    /// # Errors
+    /// What the tokenizer library says; not expected for ids of the vocabulary.
+    pub fn text_of(&self, id: u32) -> Result<String, String> {
+        let text = self.inner.decode(&[id], true);
+        Ok(text
+            .map_err(|e| format!("cannot write token {id} as text: {e}"))?
+            .trim()
+            .to_owned())
+    }
 }
 
 /// The description of CLIP's tokenizer around a bare vocabulary and its merges

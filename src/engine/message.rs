@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use super::ModelFacts;
+use super::{Findings, LocateJob, ModelFacts};
 use crate::{
     memorization::null::Null,
     segmentation::Clicks,
@@ -66,6 +66,8 @@ pub enum Job {
     Refine(RefineJob),
     /// Lay the open study's gallery out on a plane, see [`Event::Map`].
     Map,
+    /// Search for what remembers, with the open study's checkpoint. The variants that come out join the open study.
+    Locate(Box<LocateJob>),
 }
 
 /// A region to find in a generated picture.
@@ -171,6 +173,8 @@ pub enum JobKind {
     Map,
     /// Making and measuring the shortlist of a large gallery.
     Shortlist,
+    /// Searching for what remembers.
+    Locate,
 }
 
 impl JobKind {
@@ -188,6 +192,7 @@ impl JobKind {
             Self::Embed => "Embedding the gallery",
             Self::Map => "Laying out the gallery",
             Self::Shortlist => "Making the shortlist",
+            Self::Locate => "Locating",
         }
     }
 }
@@ -284,6 +289,8 @@ pub enum Event {
     ClickSegmenter(&'static str),
     /// Answer to a [`RefineJob`].
     Refined(Arc<Refined>),
+    /// A search has ended; its variants were told before.
+    Located(JobId, Arc<Findings>),
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.

@@ -1,7 +1,8 @@
 //! The background worker: `Job` in, `Event` out. Owns the models and the caches; needs no window.
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
-//! `mattes`, `prepare`, `generate` and `refine` are the jobs, over the state in `session`; `views` answers looks.
+//! `mattes`, `prepare`, `generate`, `refine` and `locate` are the jobs, over the state in `session`; `views` answers
+//! looks.
 
 mod approximate;
 mod calibrate;
@@ -13,6 +14,7 @@ mod generate;
 mod handle;
 mod import;
 mod labels;
+mod locate;
 mod machine;
 mod map;
 mod mattes;
@@ -36,6 +38,7 @@ mod worker;
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
+pub use locate::{Findings, LocateJob, Method, NemoJob, StatisticsSource};
 pub use machine::MachineMemory;
 pub use message::{
     CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairRequest,

@@ -120,7 +120,7 @@ impl Session {
     }
 
     /// Takes a variant into the open study, in place of one of the same name.
-    fn add_variant(&mut self, variant: Variant) -> Result<Outcome, Problem> {
+    pub(super) fn add_variant(&mut self, variant: Variant) -> Result<Outcome, Problem> {
         let variant = Arc::new(variant);
         let mut outline = StudyOutline::clone(&self.outline);
         outline.variants.retain(|v| v.name != variant.name);

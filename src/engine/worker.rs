@@ -74,6 +74,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                     Job::Calibrate => session.calibrate(id, &cancel),
                     Job::Refine(job) => session.refine(id, &cancel, &job),
                     Job::Map => session.map(id, &cancel),
+                    Job::Locate(job) => session.locate(id, &cancel, &job),
                 }))
                 .unwrap_or_else(|panic| {
                     session.forget_models();

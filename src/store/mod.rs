@@ -7,6 +7,7 @@ mod import_names;
 mod import_pattern;
 mod labels;
 mod picture;
+mod prompt_clusters;
 mod prompts;
 mod recognise;
 mod record;
@@ -27,6 +28,7 @@ pub use import_names::{ImportNames, ImportPlan, NameReader, PlannedPicture, fb_m
 pub use import_pattern::{NameParts, NamePattern};
 pub use labels::{LabelRow, read_labels};
 pub use picture::{picture_text, write_picture};
+pub use prompt_clusters::read_clusters;
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
 pub use record::{Record, RecordEmbedding, RecordMatch};

@@ -1,0 +1,437 @@
+//! `pentimento locate`: what remembers, as a variant that switches it off.
+
+mod args;
+
+use super::{args::Common, console::Console};
+use crate::{
+    diffusion::{Checkpoint, InitialNoise, LoadOptions, Pipeline},
+    engine::{
+        self, EngineHandle, EngineOptions, Event, Findings, Job, JobId, LocateJob, Method, NemoJob,
+        StatisticsSource, compute_pool,
+    },
+    mitigation::{
+        cluster_neurons::{self, Centroids},
+        neurons::{
+            ActivationStatistics, Calibration, Convention, NemoSettings, NoiseSettings, ValueLayers,
+            read_results,
+        },
+        prompt::PromptSettings,
+        pruning::PruningSettings,
+    },
+    store::{read_clusters, read_prompts, read_variant, write_variant},
+    study::{Problem, Prompt, SamplingChoice, StudyOutline, Variant},
+};
+pub use args::LocateArgs;
+use args::{MethodName, TransitionChoice};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Searches, writes the variants and prints what was found.
+pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
+    let (prompts, clusters) = prompts(args)?;
+    let mut stack = Vec::new();
+    for file in &args.stack {
+        stack.extend(read_variant(file)?.edits);
+    }
+    let name = args.name.clone().unwrap_or_else(|| stem(&args.out));
+    if let Some(npz) = &args.nemo.npz {
+        return from_npz(args, common, npz, &name, stack);
+    }
+    let (handle, side) = EngineHandle::pair();
+    let options = EngineOptions {
+        threads: common.threads,
+        run_folder: None,
+        default_segmenter: None,
+        device: common.device,
+    };
+    engine::start(side, options, Arc::new(|| {}))
+        .map_err(|e| super::failed("The engine cannot be started", &e))?;
+    let mut watch = Watch {
+        console: Console::new(common.quiet),
+        outline: None,
+        found: None,
+    };
+    let (open, _) = handle.submit(Job::Open(args.model.clone()));
+    watch.until_done(&handle, open)?;
+    let outline = watch.outline.clone().unwrap_or_default();
+    let job = LocateJob {
+        method: method(args, clusters.clone())?,
+        sampling: SamplingChoice {
+            steps: Some(args.steps),
+            guidance: Some(args.guidance),
+            width: args.size,
+            height: args.size,
+            scheduler: args.scheduler,
+            rng: Some(args.rng),
+            ..SamplingChoice::default()
+        }
+        .over(&outline.sampling),
+        prompts: prompts.clone(),
+        name,
+        stack,
+    };
+    let (locate, _) = handle.submit(Job::Locate(Box::new(job)));
+    watch.until_done(&handle, locate)?;
+    let found = watch.found.take().unwrap_or_default();
+    write(args, &found)?;
+    if !args.nemo.ask.is_empty() {
+        ask(args, common, &prompts, clusters.as_deref())?;
+    }
+    Ok(())
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .map_or_else(|| "variant".to_owned(), |s| s.to_string_lossy().into_owned())
+}
+
+/// The prompts asked for, and their clusters where the list names them.
+type Chosen = (Vec<Prompt>, Option<Vec<Option<u32>>>);
+
+fn prompts(args: &LocateArgs) -> Result<Chosen, Problem> {
+    let mut listed = match &args.prompts {
+        Some(file) => list(file)?,
+        None => Vec::new(),
+    };
+    let clusters = match &args.prompts {
+        Some(file) if args.method == Some(MethodName::NemoCluster) => Some(read_clusters(file)?),
+        _ => None,
+    };
+    if !args.group.is_empty() {
+        listed.retain(|p| p.group.as_ref().is_some_and(|g| args.group.contains(g)));
+    }
+    listed.truncate(args.limit.unwrap_or(usize::MAX));
+    let first = listed.iter().map(|p| p.index + 1).max().unwrap_or(0);
+    listed.extend(args.prompt.iter().zip(first..).map(|(text, index)| Prompt {
+        index,
+        text: text.clone(),
+        group: None,
+    }));
+    let works_alone = args.nemo.npz.is_some()
+        || matches!(args.method, None | Some(MethodName::Guidance)) && !needs_prompts(args);
+    if listed.is_empty() && !works_alone {
+        return Err(Problem::new(
+            "There is no prompt to search for",
+            "Name a list with --prompts, or a prompt with --prompt; --group must be one of the list's.",
+        ));
+    }
+    let clusters = clusters.map(|clusters| {
+        let of = |p: &Prompt| clusters.get(&p.index).copied();
+        listed.iter().map(of).collect::<Vec<_>>()
+    });
+    if clusters.as_ref().is_some_and(|c| c.iter().all(Option::is_none)) {
+        return Err(Problem::new(
+            "None of the prompts has a cluster",
+            "The list needs a column cluster with a whole number for every prompt.",
+        ));
+    }
+    Ok((listed, clusters))
+}
+
+/// Whether the guidance schedule is to be measured.
+fn needs_prompts(args: &LocateArgs) -> bool {
+    args.method == Some(MethodName::Guidance) && args.transition == TransitionChoice::Measured
+}
+
+fn list(file: &Path) -> Result<Vec<Prompt>, Problem> {
+    let (prompts, notices) = read_prompts(file)?;
+    notices.iter().for_each(super::report);
+    Ok(prompts)
+}
+
+fn texts(file: &Path) -> Result<Vec<String>, Problem> {
+    Ok(list(file)?.into_iter().map(|p| p.text).collect())
+}
+
+fn method(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<Method, Problem> {
+    Ok(match args.method {
+        None if args.stack.is_empty() => {
+            return Err(Problem::new(
+                "There is nothing to do",
+                "Choose a --method, or name variant files with --stack.",
+            ));
+        }
+        None => Method::Nothing,
+        Some(MethodName::Nemo) => Method::Nemo(nemo(args, None)?),
+        Some(MethodName::NemoCluster) => {
+            let clusters = clusters.ok_or_else(|| {
+                Problem::new(
+                    "There are no clusters",
+                    "Name a prompt list with a column cluster: --prompts FILE.",
+                )
+            })?;
+            Method::Nemo(nemo(args, Some(clusters))?)
+        }
+        Some(MethodName::Wanda) => Method::Wanda {
+            settings: PruningSettings {
+                seed: args.seed.unwrap_or(0),
+                skill_ratio: args.wanda.skill_ratio,
+                steps: args.wanda.timesteps,
+                select_ratio: args.wanda.select_ratio,
+                ..PruningSettings::default()
+            },
+            base: args
+                .wanda
+                .base
+                .as_deref()
+                .map(texts)
+                .transpose()?
+                .unwrap_or_default(),
+        },
+        Some(MethodName::Prompt) => match args.embedding.insert {
+            Some(choice) => Method::Insert {
+                what: choice.what,
+                count: choice.count,
+                seed: args.seed.unwrap_or(0),
+            },
+            None => Method::Prompt {
+                settings: PromptSettings {
+                    noise: match args.embedding.batch {
+                        Some(count) => InitialNoise::Batch {
+                            seed: args.seed.unwrap_or(0),
+                            count: count as usize,
+                        },
+                        None => InitialNoise::Seeds(args.seeds.0.clone()),
+                    },
+                    learning_rate: args.embedding.learning_rate,
+                    weight_decay: args.embedding.weight_decay,
+                    iterations: args.embedding.iterations,
+                    target: args.embedding.target,
+                    ..PromptSettings::default()
+                },
+                tokens: args.embedding.tokens,
+            },
+        },
+        Some(MethodName::Guidance) => Method::Guidance {
+            before: args.before,
+            transition: match args.transition {
+                TransitionChoice::At(transition) => Some(transition),
+                TransitionChoice::Measured => None,
+            },
+            seeds: args.seeds.0.clone(),
+        },
+    })
+}
+
+fn nemo(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<NemoJob, Problem> {
+    let given = &args.nemo;
+    let noise = NoiseSettings {
+        samples: given.samples,
+        seed: args.seed.unwrap_or(1),
+        steps: args.steps as usize,
+        guidance: given.noise_guidance,
+        convention: if given.swapped {
+            Convention::Reference
+        } else {
+            Convention::Corrected
+        },
+        ..NoiseSettings::default()
+    };
+    let usual = NemoSettings::default();
+    let threshold = |own: Option<f64>, usual: f64| own.or(given.threshold).unwrap_or(usual);
+    let settings = NemoSettings {
+        noise,
+        factor: given.factor,
+        pairwise: threshold(given.pairwise, usual.pairwise),
+        initial: threshold(given.initial, usual.initial),
+        refinement: threshold(given.refinement, usual.refinement),
+        theta: (!given.no_theta).then_some(given.theta),
+        theta_step: given.theta_step,
+        theta_min: given.theta_min,
+        top: (!given.no_top_k).then_some(given.top_k),
+        relative: given.relative,
+    };
+    let known = match &given.results {
+        Some(file) => {
+            let (rows, notice) = read_results(file)?;
+            notice.iter().for_each(super::report);
+            rows
+        }
+        None => Vec::new(),
+    };
+    let statistics = match (&given.statistics, &given.statistics_from) {
+        (Some(file), None) => StatisticsSource::Given(Arc::new(ActivationStatistics::read(file)?)),
+        (None, Some(prompts)) => StatisticsSource::Measure(texts(prompts)?),
+        (None, None) if !known.is_empty() => StatisticsSource::Given(Arc::default()),
+        _ => {
+            return Err(Problem::new(
+                "NeMo needs to know how strongly neurons usually answer",
+                "Measure it with --statistics-from PROMPTS (some hundreds that nobody memorized), or read it with \
+                 --statistics FILE; one of them.",
+            ));
+        }
+    };
+    let calibrate = match &given.calibrate {
+        Some(file) => {
+            let mut how = noise;
+            if given.calibrate_as_reference {
+                let reference = Calibration::reference_settings();
+                (how.guidance, how.convention) = (reference.guidance, reference.convention);
+            }
+            Some((texts(file)?, how))
+        }
+        None => None,
+    };
+    Ok(NemoJob {
+        settings,
+        statistics,
+        calibrate,
+        known,
+        clusters,
+        initial: given.unrefined,
+        journal: Some(args.out.with_extension("neurons.csv")),
+    })
+}
+
+/// A variant's file: the one named, or with several variants one for each.
+fn file_of(args: &LocateArgs, variants: &[Variant], at: usize) -> PathBuf {
+    if variants.len() < 2 && (args.nemo.npz.is_some() || args.method != Some(MethodName::NemoCluster)) {
+        return args.out.clone();
+    }
+    let number = variants[at].name.rsplit(' ').next().unwrap_or_default();
+    args.out
+        .with_file_name(format!("{}-cluster-{number}.toml", stem(&args.out)))
+}
+
+fn write(args: &LocateArgs, found: &Findings) -> Result<(), Problem> {
+    found.lines.iter().for_each(|line| println!("{line}"));
+    if let (Some(file), Some(statistics)) = (&args.nemo.save_statistics, &found.statistics) {
+        statistics.write(file)?;
+    }
+    for (i, variant) in found.variants.iter().enumerate() {
+        let file = file_of(args, &found.variants, i);
+        write_variant(&file, variant)?;
+        println!("{}: {}", file.display(), variant.note);
+        for edit in &variant.edits {
+            println!("  {}", edit.words());
+        }
+        if let (true, Some(neurons)) = (args.nemo.export_npz, found.neurons.get(i)) {
+            cluster_neurons::write_npz(&file.with_extension("npz"), neurons)?;
+        }
+    }
+    Ok(())
+}
+
+/// A pipeline without the engine, for what is no job.
+fn pipeline(args: &LocateArgs, common: &Common) -> Result<(Checkpoint, Pipeline), Problem> {
+    let failed =
+        |e: &dyn std::fmt::Display| super::failed("This checkpoint cannot be used", e).at(&args.model);
+    let checkpoint = Checkpoint::open(&args.model).map_err(|e| failed(&e))?;
+    let options = LoadOptions {
+        device: common.device.open()?,
+        ..LoadOptions::default()
+    };
+    let pool = compute_pool(common.threads).map_err(|e| super::failed("Threads cannot be started", &e))?;
+    let pipeline = pool
+        .install(|| Pipeline::load(&checkpoint, &options))
+        .map_err(|e| failed(&e))?;
+    Ok((checkpoint, pipeline))
+}
+
+fn from_npz(
+    args: &LocateArgs,
+    common: &Common,
+    npz: &Path,
+    name: &str,
+    stack: Vec<crate::study::Edit>,
+) -> Result<(), Problem> {
+    let (checkpoint, pipeline) = pipeline(args, common)?;
+    let layers = ValueLayers::of(&pipeline).map_err(|e| super::failed("The layers cannot be read", &e))?;
+    let neurons = cluster_neurons::read_npz(npz, &layers)?;
+    let mut edits = stack;
+    edits.extend(layers.edits(&neurons, args.nemo.factor));
+    let hash = engine::model_hash(&checkpoint)
+        .map_err(|e| super::failed("The weights cannot be read", &e).at(&args.model))?;
+    let variant = Variant {
+        name: name.to_owned(),
+        note: format!(
+            "neurons of {}",
+            npz.file_name().unwrap_or_default().to_string_lossy()
+        ),
+        base: crate::study::BaseCheckpoint {
+            name: stem(&args.model),
+            hash: Some(hash),
+        },
+        edits,
+    };
+    let found = Findings {
+        variants: vec![variant],
+        neurons: vec![neurons],
+        ..Findings::default()
+    };
+    write(args, &found)
+}
+
+/// Which cluster prompts fall in.
+fn ask(
+    args: &LocateArgs,
+    common: &Common,
+    prompts: &[Prompt],
+    clusters: Option<&[Option<u32>]>,
+) -> Result<(), Problem> {
+    let Some(clusters) = clusters else {
+        return Err(Problem::new(
+            "There are no clusters to ask about",
+            "Use --method nemo-cluster.",
+        ));
+    };
+    let (_, pipeline) = pipeline(args, common)?;
+    let embed = |text: &str| {
+        cluster_neurons::flat_embedding(&pipeline, text)
+            .map_err(|e| super::failed("A prompt cannot be encoded", &e))
+    };
+    let embeddings = prompts
+        .iter()
+        .map(|p| embed(&p.text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let centroids = Centroids::of_labels(&embeddings, clusters);
+    for text in &args.nemo.ask {
+        if let Some(at) = centroids.nearest(&embed(text)?) {
+            println!(
+                "“{text}”: cluster {} (distance {:.3}, margin {:.2} of 1)",
+                at.cluster, at.distance, at.margin
+            );
+        }
+    }
+    Ok(())
+}
+
+struct Watch {
+    console: Console,
+    outline: Option<Arc<StudyOutline>>,
+    found: Option<Arc<Findings>>,
+}
+
+impl Watch {
+    fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
+        loop {
+            let event = handle.events().recv().map_err(|_| {
+                Problem::new(
+                    "The engine ended early",
+                    "Run the command again: it goes on where it was.",
+                )
+            })?;
+            match event {
+                Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),
+                Event::Opened(outline) => self.outline = Some(outline),
+                Event::Located(_, found) => self.found = Some(found),
+                Event::Notice(problem) => {
+                    self.console.end();
+                    super::report(&problem);
+                }
+                Event::Finished(id) if id == job => {
+                    self.console.end();
+                    return Ok(());
+                }
+                Event::Cancelled(id) if id == job => return Err(Problem::new("Stopped", "")),
+                Event::Failed(id, problem) if id == job => {
+                    self.console.end();
+                    return Err(problem);
+                }
+                _ => {}
+            }
+        }
+    }
+}
