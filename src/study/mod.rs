@@ -11,6 +11,7 @@ mod prompt;
 mod sampling;
 mod scores;
 mod tally;
+mod transition;
 mod variant;
 mod verdict;
 
@@ -26,5 +27,6 @@ pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind};
 pub use scores::RegionScores;
 pub use tally::{Tally, tally, tally_by_group};
+pub use transition::{MitigationWeights, TransitionMatrix};
 pub use variant::{BaseCheckpoint, Variant, VariantId};
 pub use verdict::{Thresholds, Verdict};
