@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
+#[path = "cli/compare.rs"]
+mod compare;
 
 use common::demo;
 use std::{

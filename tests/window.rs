@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "window/compare.rs"]
+mod compare;
 #[path = "window/fixture.rs"]
 mod fixture;
 #[path = "window/keys.rs"]

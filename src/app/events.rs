@@ -1,6 +1,7 @@
 //! What the engine tells, taken into the state.
 
 use super::{
+    comparing::{Bench, Comparing},
     controls::seed_text,
     state::{Camera, RunningJob, State},
     thumbnails::Thumbnails,
@@ -39,10 +40,17 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         }
         Event::Opened(outline) => opened(state, thumbnails, outline),
         Event::Variant(variant) => {
+            let former = state.variants.iter().find(|v| v.name == variant.name);
+            let name: Arc<str> = variant.name.as_str().into();
+            if former.is_some_and(|f| f.edits != variant.edits) {
+                // Pictures of the same name and another content.
+                state.study.forget(&name);
+                state.compare.loaded.remove(&name);
+            }
             state.variants.retain(|v| v.name != variant.name);
             state.variants.push(variant.clone());
             // Whoever opens one wants to draw with it.
-            state.variant = Some(variant);
+            state.set_bench(Bench::of(Some(variant)));
         }
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
@@ -57,10 +65,13 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Drawn(generation) | Event::Judged(generation) => finished(state, generation),
         Event::Pair(pair) => {
             // An answer to an older wish is of no use any more.
-            if state.asked == Some(pair.request) {
+            if state.asked.as_ref() == Some(&pair.request) {
                 state.pair = Some(pair);
+            } else if state.compare.asked_pair.as_ref() == Some(&pair.request) {
+                state.compare.pair = Some(pair);
             }
         }
+        Event::Compared(compared) => state.compare.result = Some(compared),
         Event::Thumbnail(index, image) => thumbnails.insert_gallery(ctx, index, image),
         Event::Notice(problem) => state.notice(problem, false),
         Event::Finished(id) | Event::Cancelled(id) => ended(state, id),
@@ -108,6 +119,13 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.sampling = outline.sampling.clone();
     state.seeds = seed_text(&outline.seeds);
     state.variants = outline.variants.clone();
+    let compare = std::mem::take(&mut state.compare);
+    state.compare = Comparing {
+        side_by_side: compare.side_by_side,
+        ..Comparing::default()
+    };
+    state.compare.drawn_with.insert(None, outline.sampling.clone());
+    state.bench = Bench::default();
     state.variant = None;
     if let Some(root) = outline.root.clone() {
         state.remember(root);
@@ -121,6 +139,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
 
 fn finished(state: &mut State, generation: Arc<Generation>) {
     let key = generation.key;
+    let second = generation.variant.is_some() && generation.variant == state.compare.second;
     state.study.insert(generation);
     if state.selection.prompt == Some(key.prompt) {
         // While results of an earlier session come in, the first one is shown; during a run, the newest.
@@ -128,6 +147,8 @@ fn finished(state: &mut State, generation: Arc<Generation>) {
         if state.selection.seed.is_none() || newest {
             state.selection.seed = Some(key.seed);
             state.selection.evidence = 0;
+            // During a run, the variant that draws is the one to see.
+            state.compare.show_second = newest && second;
         }
     } else if state.selection.prompt.is_none() {
         state.look_at_prompt(key.prompt);
@@ -136,5 +157,6 @@ fn finished(state: &mut State, generation: Arc<Generation>) {
     if state.selection.key() == Some(key) {
         // Its matte and matches may be new: ask for the pair again.
         state.asked = None;
+        state.compare.asked_pair = None;
     }
 }

@@ -27,19 +27,25 @@ pub enum Pane {
     Verdict,
     /// Every picture as a dot.
     Field,
+    /// A against B.
+    Compare,
+    /// The edits of the variant.
+    Bench,
     /// What was told.
     Log,
 }
 
 impl Pane {
     /// All panes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Prompts,
         Self::Stage,
         Self::Strip,
         Self::Evidence,
         Self::Verdict,
         Self::Field,
+        Self::Compare,
+        Self::Bench,
         Self::Log,
     ];
 
@@ -52,6 +58,8 @@ impl Pane {
             Self::Evidence => "Evidence",
             Self::Verdict => "Verdict",
             Self::Field => "Field",
+            Self::Compare => "Compare",
+            Self::Bench => "Bench",
             Self::Log => "Log",
         }
     }
@@ -61,12 +69,22 @@ impl Pane {
 pub type Layout = Tree<Pane>;
 
 /// Under this name the layout is remembered; a new number when [`Pane`] changes.
-pub const STORAGE_KEY: &str = "layout-1";
+pub const STORAGE_KEY: &str = "layout-2";
 
 /// The layout at first: the picture in the middle, evidence beside it, the field below.
 pub fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [prompts, stage, strip, evidence, verdict, field, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
+    let [
+        prompts,
+        stage,
+        strip,
+        evidence,
+        verdict,
+        field,
+        compare,
+        bench,
+        log,
+    ] = Pane::ALL.map(|p| tiles.insert_pane(p));
     let mut split = |dir, parts: &[(TileId, f32)]| {
         let mut linear = Linear::new(dir, parts.iter().map(|p| p.0).collect());
         for &(id, share) in parts {
@@ -77,7 +95,7 @@ pub fn default_layout() -> Layout {
     let middle = split(LinearDir::Vertical, &[(stage, 0.765), (strip, 0.235)]);
     let top = split(LinearDir::Horizontal, &[(prompts, 0.255), (middle, 0.745)]);
     let right = split(LinearDir::Vertical, &[(evidence, 0.62), (verdict, 0.38)]);
-    let field = tiles.insert_tab_tile(vec![field, log]);
+    let field = tiles.insert_tab_tile(vec![field, compare, bench, log]);
     let mut split = |dir, parts: &[(TileId, f32)]| {
         let mut linear = Linear::new(dir, parts.iter().map(|p| p.0).collect());
         for &(id, share) in parts {

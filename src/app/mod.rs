@@ -4,6 +4,7 @@
 mod action;
 mod apply;
 mod command;
+mod comparing;
 mod context;
 mod controls;
 mod dialogs;

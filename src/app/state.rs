@@ -1,7 +1,11 @@
 //! What the window shows right now: selection, camera, overlay, filters. Verdicts are never in here:
 //! they always follow from scores and the thresholds.
 
-use super::{history::History, study_view::StudyView};
+use super::{
+    comparing::{Bench, Comparing},
+    history::History,
+    study_view::StudyView,
+};
 use crate::{
     engine::{CancelToken, Job, JobId, PairRequest, PairView, Progress},
     render::{Highlight, Mode, Ramp},
@@ -39,6 +43,10 @@ pub struct State {
     pub variants: Vec<Arc<Variant>>,
     /// The variant of the next run; `None` for the checkpoint as it is.
     pub variant: Option<Arc<Variant>>,
+    /// What that variant was made from by hand.
+    pub bench: Bench,
+    /// Original and variant side by side.
+    pub compare: Comparing,
     /// Jobs handed in and not ended yet, oldest first.
     pub jobs: Vec<RunningJob>,
     /// Troubles told, newest last.
@@ -224,6 +232,8 @@ pub struct RunningJob {
     pub cancel: CancelToken,
     /// Whether it draws pictures (and is shown as a run).
     pub draws: bool,
+    /// Variant it draws with.
+    pub variant: Option<Arc<str>>,
     /// Whether it began.
     pub started: bool,
     /// How far it is.
@@ -242,6 +252,10 @@ impl RunningJob {
             id,
             cancel,
             draws: matches!(job, Job::Generate(_)),
+            variant: match job {
+                Job::Generate(job) => job.variant.as_ref().map(|v| v.name.as_str().into()),
+                _ => None,
+            },
             started: false,
             progress: None,
             rate_from: None,
@@ -272,9 +286,15 @@ pub struct Notice {
 }
 
 impl State {
-    /// The generation looked at, if it is drawn.
+    /// The generation looked at, if it is drawn: A's or B's, as is shown; the other where that is missing.
     pub fn current(&self) -> Option<&Arc<Generation>> {
-        self.study.generation(self.selection.key()?)
+        let key = self.selection.key()?;
+        let (first, second) = (self.study.generation(key), self.second(key));
+        if self.compare.show_second && !self.beside() {
+            second.or(first)
+        } else {
+            first.or(second)
+        }
     }
 
     /// The classes shown, for filters.
@@ -285,9 +305,22 @@ impl State {
     /// The pair that should be on the Stage.
     pub fn wished_pair(&self) -> Option<PairRequest> {
         let current = self.current()?;
+        // The other one of A and B, when that is the wished partner and there.
+        let other = if current.variant == *self.study.first() {
+            self.second(current.key)
+        } else {
+            self.study.generation(current.key)
+        };
+        let against = other.filter(|_| self.compare.against_second && !self.beside());
         Some(PairRequest {
             generation: current.key,
-            gallery: current.matches.get(self.selection.evidence).map(|m| m.gallery),
+            gallery: match against {
+                Some(_) => None,
+                None => current.matches.get(self.selection.evidence).map(|m| m.gallery),
+            },
+            variant: current.variant.clone(),
+            against: against.map(|g| g.variant.clone()),
+            ..PairRequest::default()
         })
     }
 
@@ -322,8 +355,8 @@ impl State {
     pub fn look_at_prompt(&mut self, prompt: u32) {
         let forming = self.study.forming().map(|f| f.key).filter(|k| k.prompt == prompt);
         let seed = forming
-            .or_else(|| self.study.of_prompt(prompt).next().map(|g| g.key))
-            .map(|k| k.seed);
+            .map(|k| k.seed)
+            .or_else(|| self.seeds_of(prompt).first().copied());
         self.selection.prompt = Some(prompt);
         self.selection.seed = seed;
         self.selection.pinned = false;

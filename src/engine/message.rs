@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
+use super::Compared;
 use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
 use image::{GrayImage, RgbImage};
 use std::{
@@ -40,6 +41,15 @@ pub enum Job {
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
+    /// Tell the pictures that an earlier run with these settings and this variant has given. Draws nothing.
+    EarlierResults {
+        /// How they were drawn.
+        sampling: Sampling,
+        /// The variant they were drawn with.
+        variant: Option<Arc<Variant>>,
+    },
+    /// Write a variant to a file; it then counts as opened from there.
+    SaveVariant(PathBuf, Arc<Variant>),
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.
@@ -69,6 +79,10 @@ pub enum JobKind {
     Cluster,
     /// Drawing, segmenting and comparing pictures.
     Generate,
+    /// Reading the results of an earlier run.
+    EarlierResults,
+    /// Writing a variant.
+    SaveVariant,
 }
 
 impl JobKind {
@@ -79,6 +93,8 @@ impl JobKind {
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
             Self::Generate => "Generating",
+            Self::EarlierResults => "Reading earlier results",
+            Self::SaveVariant => "Saving the variant",
         }
     }
 }
@@ -111,13 +127,30 @@ pub struct StepPreview {
     pub noise_norm: Option<f32>,
 }
 
-/// A generated picture beside a training image, ready for the Stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Which canvas of the Stage a pair is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PairPlace {
+    /// The one canvas, or the left one of two.
+    #[default]
+    First,
+    /// The right one of two.
+    Second,
+}
+
+/// A generated picture beside a training image or another variant's picture, ready for the Stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PairRequest {
     /// The generated picture.
     pub generation: GenerationKey,
     /// Gallery index of the training image; `None` shows the picture alone.
     pub gallery: Option<u32>,
+    /// Variant that drew the picture; `None` for the checkpoint as it is.
+    pub variant: Option<Arc<str>>,
+    /// Show the same prompt and seed drawn by this variant (inside; `None` there for the checkpoint as it is)
+    /// in place of a training image.
+    pub against: Option<Option<Arc<str>>>,
+    /// Where it is shown.
+    pub place: PairPlace,
 }
 
 /// Answer to a [`PairRequest`].
@@ -127,7 +160,7 @@ pub struct PairView {
     pub request: PairRequest,
     /// The generated picture, full size.
     pub generated: Arc<RgbImage>,
-    /// The training image, stretched to the generated picture's size as the metric stretches it.
+    /// The training image, or the other variant's picture, stretched to the generated picture's size as the metric stretches it.
     pub training: Option<Arc<RgbImage>>,
     /// Matte of the generated picture, same size (255 = foreground); `None` until segmented.
     pub matte: Option<Arc<GrayImage>>,
@@ -161,6 +194,8 @@ pub enum Event {
     Judged(Arc<Generation>),
     /// A pair for the Stage.
     Pair(Arc<PairView>),
+    /// Variants against the original.
+    Compared(Arc<Compared>),
     /// Small copy of a gallery image, at most 128 px on a side.
     Thumbnail(u32, Arc<RgbImage>),
     /// Something to tell that does not stop the job (a broken image in the gallery, a torn last line).

@@ -3,6 +3,7 @@
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
 //! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
 
+mod comparing;
 mod device;
 mod eta;
 mod generate;
@@ -21,11 +22,13 @@ mod teller;
 mod views;
 mod worker;
 
+pub use comparing::{Compared, ComparisonRequest};
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
-    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
+    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairPlace, PairRequest, PairView, Progress,
+    StepPreview,
 };
 pub use model_hash::model_hash;
 pub use picture::read_with_matte;

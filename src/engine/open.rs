@@ -42,7 +42,8 @@ impl Session {
 
         self.open_segmenter();
         self.take_hashes();
-        self.tell_earlier_results();
+        let outline = self.outline.clone();
+        self.tell_earlier_results(&outline.sampling, None);
         if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
@@ -50,6 +51,12 @@ impl Session {
             self.pipeline()?;
         }
         Ok(Outcome::Done)
+    }
+
+    /// Writes a variant; see [`super::Job::SaveVariant`].
+    pub(super) fn save_variant(&mut self, path: &Path, variant: &Variant) -> Result<Outcome, Problem> {
+        store::write_variant(path, variant)?;
+        self.add_variant(variant.clone())
     }
 
     /// Takes a variant into the open study, in place of one of the same name.

@@ -32,9 +32,9 @@ impl Session {
         Err(problem)
     }
 
-    /// Tells what the open study's own settings have already given. Reads, never writes.
-    pub(super) fn tell_earlier_results(&self) {
-        let parameters = self.parameters(&self.outline.sampling, None);
+    /// Tells what these settings have already given. Reads, never writes.
+    pub(super) fn tell_earlier_results(&self, sampling: &Sampling, variant: Option<&Variant>) {
+        let parameters = self.parameters(sampling, variant);
         let folders = match &self.options.run_folder {
             Some(folder) => vec![folder.clone()],
             None => self.run_folders(&parameters),

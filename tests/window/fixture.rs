@@ -290,6 +290,7 @@ impl Fed {
     fn answer(&self, request: ViewRequest) {
         match request {
             ViewRequest::Pair(request) => self.tell(Event::Pair(Arc::new(pair(request)))),
+            ViewRequest::Compare(_) => {}
             ViewRequest::Thumbnail(i) => self.tell(Event::Thumbnail(i, Arc::new(scene(i / 6, i, 64)))),
         }
     }

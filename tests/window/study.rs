@@ -227,11 +227,17 @@ fn an_answer_to_an_older_wish_is_ignored() {
     fed.open(true);
     let stale = PairRequest {
         generation: GenerationKey { prompt: 9, seed: 3 },
-        gallery: None,
+        ..PairRequest::default()
     };
-    fed.tell(Event::Pair(Arc::new(pair(stale))));
+    fed.tell(Event::Pair(Arc::new(pair(stale.clone()))));
     fed.settle();
-    let shown = fed.harness.state().state().pair.as_ref().map(|p| p.request);
+    let shown = fed
+        .harness
+        .state()
+        .state()
+        .pair
+        .as_ref()
+        .map(|p| p.request.clone());
     assert_ne!(shown, Some(stale));
 }
 

@@ -1,12 +1,15 @@
 //! The panes' contents, one file each. A panel reads the state and asks for actions; it changes nothing.
 
 pub mod bar;
+mod bench;
+mod compare;
 mod evidence;
 mod field;
 mod field_axes;
 pub mod log;
 mod prompts;
 mod run_settings;
+mod sides;
 mod signal;
 mod stage;
 mod stage_canvas;
@@ -24,6 +27,8 @@ use egui_tiles::UiResponse;
 pub fn note(cx: &Cx<'_>, pane: Pane) -> String {
     match pane {
         Pane::Field => field::note(cx),
+        Pane::Compare => compare::note(cx),
+        Pane::Bench => bench::note(cx),
         _ => String::new(),
     }
 }
@@ -37,6 +42,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
         Pane::Evidence => evidence::ui(ui, cx),
         Pane::Verdict => verdict::ui(ui, cx),
         Pane::Field => field::ui(ui, cx),
+        Pane::Compare => compare::ui(ui, cx),
+        Pane::Bench => bench::ui(ui, cx),
         Pane::Log => log::ui(ui, cx),
     }
 }
