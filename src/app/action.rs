@@ -60,6 +60,8 @@ pub enum Action {
     SetBench(Bench),
     /// Compare with the pictures of this variant, or of the checkpoint as it is.
     PickFirst(Option<Arc<str>>),
+    /// Compare these pictures: an earlier run's.
+    PickSecond(Arc<str>),
     /// Let through only what went from one class to another.
     PickCell(Option<(Verdict, Verdict)>),
     /// Write at the path to save the variant to.

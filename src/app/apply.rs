@@ -198,6 +198,10 @@ impl App {
                 state.compare.cell = None;
                 state.asked = None;
             }
+            Action::PickSecond(second) => {
+                state.set_bench(Bench::default());
+                state.set_second(Some(second));
+            }
             Action::PickCell(cell) => state.compare.cell = cell,
             Action::SavePath(text) => state.compare.save_path = text,
             Action::PathDraft(text) => state.path_draft = text,

@@ -265,6 +265,20 @@ impl State {
         jobs
     }
 
+    /// Makes the pictures of this name B, be it a variant or an earlier run.
+    pub fn set_second(&mut self, second: Option<Arc<str>>) {
+        if second.is_none() {
+            self.compare.show_second = false;
+            self.compare.against_second = false;
+        }
+        if second.is_some() && second == *self.study.first() {
+            self.study.set_first(None);
+        }
+        self.compare.second = second;
+        self.asked = None;
+        self.compare.asked_pair = None;
+    }
+
     /// Takes a variant as B, and onto the bench.
     pub fn set_bench(&mut self, bench: Bench) {
         let variant = bench.variant();
@@ -272,14 +286,8 @@ impl State {
             self.compare.cell = None;
         }
         self.bench = bench;
-        self.compare.second = variant.as_ref().map(|v| v.name.as_str().into());
-        if self.compare.second.is_none() {
-            self.compare.show_second = false;
-            self.compare.against_second = false;
-        }
-        if self.compare.second == *self.study.first() {
-            self.study.set_first(None);
-        }
+        self.set_second(variant.as_ref().map(|v| v.name.as_str().into()));
+
         self.compare.save_path = match (&variant, self.study.outline().and_then(|o| o.root.clone())) {
             (Some(variant), Some(root)) => {
                 let file: String = variant
@@ -295,8 +303,6 @@ impl State {
             _ => String::new(),
         };
         self.variant = variant;
-        self.asked = None;
-        self.compare.asked_pair = None;
     }
 }
 

@@ -52,6 +52,12 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             // Whoever opens one wants to draw with it.
             state.set_bench(Bench::of(Some(variant)));
         }
+        Event::Run { name, sampling } => {
+            state.compare.drawn_with.insert(Some(name.clone()), sampling);
+            // Whoever opens one wants to compare with it.
+            state.set_bench(Bench::default());
+            state.set_second(Some(name));
+        }
         Event::GalleryReady => state.study.gallery_ready = true,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Step(step) => {
@@ -71,7 +77,12 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
                 state.compare.pair = Some(pair);
             }
         }
-        Event::Compared(compared) => state.compare.result = Some(compared),
+        Event::Compared(compared) => {
+            // One of a former study is of no use any more.
+            if state.compare.asked == Some(compared.stamp) {
+                state.compare.result = Some(compared);
+            }
+        }
         Event::Thumbnail(index, image) => thumbnails.insert_gallery(ctx, index, image),
         Event::Notice(problem) => state.notice(problem, false),
         Event::Finished(id) | Event::Cancelled(id) => ended(state, id),

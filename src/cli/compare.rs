@@ -292,6 +292,9 @@ fn table(a: &Run, b: &Run, c: &Comparison, touched: Option<&Touched>, missing: &
             say(format!("  {:<32} {:>8.3} → {:.3}", s.name, s.a, s.b));
         }
     }
+    if let Some(distance) = &c.distance {
+        say(estimate("distance of B's picture from A's", distance));
+    }
     if let Some(d) = &c.diversity {
         say(format!("diversity over seeds, {}", d.measure));
         say(estimate("  A", &d.a));

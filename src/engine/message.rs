@@ -37,7 +37,7 @@ impl CancelToken {
 pub enum Job {
     /// Open a study folder, a checkpoint folder, a gallery folder or a prompt file; loose parts replace
     /// that part of the open study. Reads earlier results of the study, prepares the gallery. A variant file joins
-    /// the open study, see [`Event::Variant`].
+    /// the open study, see [`Event::Variant`]; so does the folder of another run, see [`Event::Run`].
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
@@ -181,6 +181,13 @@ pub enum Event {
     Opened(Arc<StudyOutline>),
     /// A variant file was opened: the open study has this variant too, in place of one of the same name.
     Variant(Arc<Variant>),
+    /// Another run was opened beside the study's own; its pictures follow, with this name for their variant.
+    Run {
+        /// The name.
+        name: Arc<str>,
+        /// How its pictures were drawn.
+        sampling: Sampling,
+    },
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.

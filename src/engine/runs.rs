@@ -98,6 +98,13 @@ impl Session {
         }
     }
 
+    /// What differs between a run and the open study's own settings, besides the variant.
+    pub(super) fn other_than_study(&self, run: &RunParameters) -> Vec<String> {
+        let mut own = self.parameters(&self.outline.sampling, None);
+        own.variant.clone_from(&run.variant);
+        run.differences(&own)
+    }
+
     fn parameters(&self, sampling: &Sampling, variant: Option<&Variant>) -> RunParameters {
         let present = |hash: &String| (!hash.is_empty()).then(|| hash.clone());
         RunParameters {

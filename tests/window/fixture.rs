@@ -204,7 +204,7 @@ pub fn pair(request: pentimento::engine::PairRequest) -> PairView {
         Luma([((region.unwrap_or(0.0) + wave - 0.05).clamp(0.0, 1.0) * 255.0) as u8])
     });
     PairView {
-        request,
+        request: request.clone(),
         generated: Arc::new(generated),
         training: request.gallery.map(|g| Arc::new(scene(prompt, g, SIDE))),
         matte: Some(Arc::new(matte)),

@@ -252,7 +252,7 @@ fn pictures_of_odd_sizes_do_no_harm() {
     odd.matches[1].scores.foreground = None;
     fed.tell(Event::Judged(Arc::new(odd)));
     fed.harness.run_steps(3);
-    let request = fed.harness.state().state().asked.expect("a wish");
+    let request = fed.harness.state().state().asked.clone().expect("a wish");
     fed.tell(Event::Pair(Arc::new(PairView {
         request,
         generated: Arc::new(scene(0, 0, 40)),

@@ -28,10 +28,13 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         }
     });
     let second = cx.state.variant.clone();
-    let name = second.as_ref().map_or("none", |v| v.name.as_str()).to_owned();
+    let name = cx.state.compare.second.as_deref().unwrap_or("none").to_owned();
     let tip = "The variant that is drawn with and compared; open or drop a variant file to add one";
     menu(ui, cx, "B", &name, tip, |ui, cx| {
-        if ui.selectable_label(second.is_none(), "none").clicked() {
+        if ui
+            .selectable_label(cx.state.compare.second.is_none(), "none")
+            .clicked()
+        {
             cx.ask(Action::SetVariant(None));
             ui.close();
         }
@@ -45,8 +48,23 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                 ui.close();
             }
         }
+        let runs: Vec<_> = cx
+            .state
+            .study
+            .sources()
+            .flatten()
+            .filter(|s| cx.state.variants.iter().all(|v| *v.name != ***s) && Some(*s) != first.as_ref())
+            .cloned()
+            .collect();
+        for run in runs {
+            let chosen = cx.state.compare.second.as_ref() == Some(&run);
+            if ui.selectable_label(chosen, shortened(&run, 60)).clicked() {
+                cx.ask(Action::PickSecond(run));
+                ui.close();
+            }
+        }
         if cx.state.variants.is_empty() {
-            let words = "This study has no variants. Open a variant file (Ctrl Shift O).";
+            let words = "This study has no variants. Open a variant file or the folder of another run (Ctrl Shift O).";
             ui.label(RichText::new(words).small().color(cx.theme.weak));
         }
     });

@@ -2,7 +2,7 @@
 
 use super::{
     bootstrap::{Bootstrap, Estimate, median_low},
-    diversity::{Diversity, PictureDistance},
+    diversity::{Diversity, PictureDistance, between},
     picture::PictureSummary,
     quality::Quality,
 };
@@ -131,6 +131,9 @@ pub struct Comparison {
     pub quality: Option<Quality>,
     /// Whether seeds still differ; `None` when no prompt has two seeds, or the files were not read.
     pub diversity: Option<Diversity>,
+    /// How far B's pictures are from A's at the same seed, in the measure of the diversity; `None` when the files
+    /// were not read.
+    pub distance: Option<Estimate>,
     /// Time spent.
     pub seconds: Seconds,
 }
@@ -227,6 +230,7 @@ pub fn compare(
         alignment: alignment.value.is_some().then_some(alignment),
         quality: Quality::of(&prompts, &bootstrap),
         diversity: Diversity::of(&prompts, distance, &bootstrap),
+        distance: between(&prompts, distance, &bootstrap),
         seconds: Seconds {
             a: seconds(|p| p.a.seconds),
             b: seconds(|p| p.b.seconds),

@@ -171,6 +171,9 @@ fn ruined_pictures_look_ruined_and_others_do_not() {
                 .contains("0 % of the pictures look ordinary")
         );
     }
+    let same = of(&a, &a);
+    assert!(same.distance.unwrap().value.unwrap().abs() < 1e-6);
+    assert!(good.distance.as_ref().unwrap().value.unwrap() > 0.05);
     // One neat picture for all seeds.
     let collapsed = of(&a, &drawn(|_, _| scene(3)));
     assert!(collapsed.quality.as_ref().unwrap().score > 0.9);

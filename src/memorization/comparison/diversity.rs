@@ -92,6 +92,39 @@ impl Diversity {
     }
 }
 
+/// How far B's pictures are from A's at the same seed: per prompt the median over its seeds, of these the median
+/// (NeMo's “Memorization-gen” with another measure). `None` when no picture was read.
+pub(super) fn between(
+    prompts: &[Vec<Pair<'_>>],
+    measure: &dyn PictureDistance,
+    bootstrap: &Bootstrap,
+) -> Option<Estimate> {
+    let mut pictures = 0;
+    let mut seeds = std::collections::BTreeSet::new();
+    let mut medians = Vec::new();
+    for pairs in prompts {
+        let mut distances = Vec::new();
+        for pair in pairs {
+            let both = pair.a.picture.as_deref().zip(pair.b.picture.as_deref());
+            if let Some(distance) = both.and_then(|(a, b)| measure.distance(a, b)) {
+                distances.push(distance);
+                seeds.insert(pair.a.key.seed);
+            }
+        }
+        pictures += distances.len();
+        medians.extend(median_low(&mut distances));
+    }
+    Some(Estimate {
+        value: Some(median_low(&mut medians.clone())?),
+        interval: bootstrap.interval(medians.len(), |drawn| {
+            median_low(&mut drawn.iter().map(|&i| medians[i]).collect::<Vec<_>>())
+        }),
+        pictures,
+        prompts: medians.len(),
+        seeds: seeds.len(),
+    })
+}
+
 /// Mean SSIM over all 7 × 7 windows of two sketches.
 fn ssim(a: &[f32], b: &[f32]) -> f64 {
     const WINDOW: usize = 7;
