@@ -117,12 +117,10 @@ impl State {
     /// Seeds of a prompt in A, in B, and forming.
     pub fn seeds_of(&self, prompt: u32) -> Vec<u64> {
         let first = self.study.of_prompt(prompt).map(|g| g.key.seed);
-        let second = self
-            .compare
-            .second
-            .iter()
-            .flat_map(|name| self.study.generations_of(name));
-        let second = second.filter(|g| g.key.prompt == prompt).map(|g| g.key.seed);
+        let second = self.compare.second.iter();
+        let second = second
+            .flat_map(|name| self.study.of_prompt_with(name, prompt))
+            .map(|g| g.key.seed);
         let forming = self
             .study
             .forming()
@@ -135,8 +133,11 @@ impl State {
     /// Class in A and class in B of every picture that both have.
     pub fn transitions(&self) -> TransitionMatrix {
         let mut matrix = TransitionMatrix::default();
-        for generation in self.study.generations() {
-            if let Some((before, after)) = self.transition(generation.key) {
+        let pairs = self.compare.second.iter().flat_map(|name| self.study.pairs(name));
+        for (a, b) in pairs {
+            if let Some(before) = a.verdict(&self.thresholds)
+                && let Some(after) = b.verdict(&self.thresholds)
+            {
                 matrix.add(before, after);
             }
         }

@@ -186,6 +186,23 @@ impl StudyView {
         self.drawn().is_empty()
     }
 
+    /// A variant's pictures of one prompt, by seed.
+    pub fn of_prompt_with(&self, variant: &Arc<str>, prompt: u32) -> impl Iterator<Item = &Arc<Generation>> {
+        let key = |seed| GenerationKey { prompt, seed };
+        self.drawn_with(variant)
+            .range(key(0)..=key(u64::MAX))
+            .map(|(_, g)| g)
+    }
+
+    /// Pictures of A and of a variant with the same prompt and seed.
+    pub fn pairs<'a>(
+        &'a self,
+        variant: &Arc<str>,
+    ) -> impl Iterator<Item = (&'a Arc<Generation>, &'a Arc<Generation>)> {
+        let second = self.drawn_with(variant);
+        self.generations().filter_map(|a| Some((a, second.get(&a.key)?)))
+    }
+
     /// A's pictures of one prompt, by seed.
     pub fn of_prompt(&self, prompt: u32) -> impl Iterator<Item = &Arc<Generation>> {
         let key = |seed| GenerationKey { prompt, seed };

@@ -229,7 +229,7 @@ fn scores(ui: &mut Ui, cx: &Cx<'_>) {
                 ("Ordinary pictures in A", c.quality.as_ref().map(|q| &q.a)),
                 ("Ordinary pictures in B", c.quality.as_ref().map(|q| &q.b)),
                 ("B's picture from A's", c.distance.as_ref()),
-            ("Diversity of A", c.diversity.as_ref().map(|d| &d.a)),
+                ("Diversity of A", c.diversity.as_ref().map(|d| &d.a)),
                 ("Diversity of B", c.diversity.as_ref().map(|d| &d.b)),
             ];
             for (name, estimate) in rows {
