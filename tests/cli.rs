@@ -6,6 +6,8 @@ mod common;
 #[path = "cli/reference.rs"]
 mod reference;
 
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/import.rs"]
 mod import;
 

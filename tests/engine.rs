@@ -319,4 +319,35 @@ fn a_studys_variants_are_read_and_drawn_into_a_run_of_their_own() {
         std::fs::read(&original.image).unwrap(),
         std::fs::read(&edited.image).unwrap()
     );
+
+    // What a variant gave before is told without drawing, a run beside the study under its own name; a variant
+    // that is saved can be opened again.
+    let handle = engine(&folder.path().join("b"));
+    let (_, outline, _) = open(&handle, &study);
+    let outline = outline.unwrap();
+    let told = |job: Job| {
+        let mut told = Vec::new();
+        let ending = follow(&handle, job, &mut |event| {
+            if let Event::Judged(g) = event {
+                told.push((g.key, g.variant.clone()));
+            }
+        });
+        assert!(matches!(ending, Ending::Finished), "{ending:?}");
+        told
+    };
+    let earlier = Job::EarlierResults {
+        sampling: outline.sampling.clone(),
+        variant: Some(outline.variants[0].clone()),
+    };
+    let key = original.key;
+    // Pictures that were never compared leave no record.
+    let expected = |name: &str| vec![(key, Some(name.into()))];
+    let judged = told(earlier);
+    assert!(judged.is_empty() || judged == expected("mask"), "{judged:?}");
+    let beside = told(Job::Open(folder.path().join("a")));
+    assert!(beside.is_empty() || beside == expected("run a"), "{beside:?}");
+    let saved = folder.path().join("saved.toml");
+    told(Job::SaveVariant(saved.clone(), outline.variants[0].clone()));
+    let again = pentimento::store::read_variant(&saved).unwrap();
+    assert_eq!(again.content_hash(), outline.variants[0].content_hash());
 }

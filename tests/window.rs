@@ -4,6 +4,8 @@
 
 #[path = "window/calibration.rs"]
 mod calibration;
+#[path = "window/compare.rs"]
+mod compare;
 #[path = "window/fixture.rs"]
 mod fixture;
 #[path = "window/keys.rs"]

@@ -3,6 +3,7 @@
 
 use super::{
     command::Command,
+    comparing::Bench,
     dialogs::Wanted,
     import_dialog::ImportDialog,
     state::{Camera, OverlaySettings, Palette},
@@ -72,6 +73,16 @@ pub enum Action {
     SetSampling(Sampling),
     /// Draw with a variant, or with the checkpoint as it is.
     SetVariant(Option<Arc<Variant>>),
+    /// Change what the bench holds: a variant, without the parts switched off.
+    SetBench(Bench),
+    /// Compare with the pictures of this variant, or of the checkpoint as it is.
+    PickFirst(Option<Arc<str>>),
+    /// Compare these pictures: an earlier run's.
+    PickSecond(Arc<str>),
+    /// Let through only what went from one class to another.
+    PickCell(Option<(Verdict, Verdict)>),
+    /// Write at the path to save the variant to.
+    SavePath(String),
     /// Write at the path to open.
     PathDraft(String),
     /// Show or hide the path field.

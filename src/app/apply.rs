@@ -4,6 +4,7 @@ use super::{
     action::{Action, Pick},
     autoplay,
     command::Command,
+    comparing::Bench,
     dialogs::Wanted,
     history::Moment,
     layout,
@@ -25,6 +26,7 @@ impl State {
         Moment {
             thresholds: self.thresholds,
             selection: self.selection.clone(),
+            bench: self.bench.clone(),
         }
     }
 
@@ -58,15 +60,18 @@ impl State {
     fn bring_back(&mut self, moment: Moment) {
         self.thresholds = moment.thresholds;
         self.selection = moment.selection;
+        if moment.bench != self.bench {
+            self.set_bench(moment.bench);
+        }
     }
 
     /// Prompts the filters let through, by index.
     fn listed(&self) -> Vec<u32> {
         let prompts = self.study.prompts();
-        let visible = self
-            .study
-            .visible_prompts(&self.search, &self.wanted(), &self.thresholds);
-        visible.into_iter().map(|i| prompts[i].index).collect()
+        self.visible_prompts()
+            .into_iter()
+            .map(|i| prompts[i].index)
+            .collect()
     }
 
     fn pick_prompt(&mut self, prompt: u32, pick: Pick) {
@@ -113,10 +118,7 @@ impl State {
         let Some(prompt) = self.selection.prompt else {
             return;
         };
-        let mut seeds: Vec<u64> = self.study.of_prompt(prompt).map(|g| g.key.seed).collect();
-        seeds.extend(self.study.forming_of(prompt).map(|f| f.key.seed));
-        seeds.sort_unstable();
-        seeds.dedup();
+        let seeds = self.seeds_of(prompt);
         let here = self
             .selection
             .seed
@@ -238,7 +240,19 @@ impl App {
             }
             Action::Seeds(text) => state.seeds = text,
             Action::SetSampling(sampling) => state.sampling = sampling,
-            Action::SetVariant(variant) => state.variant = variant,
+            Action::SetVariant(variant) => self.put_on_bench(Bench::of(variant)),
+            Action::SetBench(bench) => self.put_on_bench(bench),
+            Action::PickFirst(first) => {
+                state.study.set_first(first);
+                state.compare.cell = None;
+                state.asked = None;
+            }
+            Action::PickSecond(second) => {
+                state.set_bench(Bench::default());
+                state.set_second(Some(second));
+            }
+            Action::PickCell(cell) => state.compare.cell = cell,
+            Action::SavePath(text) => state.compare.save_path = text,
             Action::PathDraft(text) => state.path_draft = text,
             Action::ShowPath(open) => state.open.path = open,
             Action::ShowRunSettings(open) => state.open.run_settings = open,
@@ -274,6 +288,89 @@ impl App {
         }
         self.state.open.present = on;
         ctx.send_viewport_cmd(egui::ViewportCommand::Fullscreen(on));
+    }
+
+    /// Takes a variant as B, undoably, and asks for what it has given before.
+    fn put_on_bench(&mut self, bench: Bench) {
+        let state = &mut self.state;
+        state.history.before(state.moment(), None);
+        state.set_bench(bench);
+        self.load_earlier_results();
+    }
+
+    /// Asks for the pictures that B's variant has given with the present settings, once.
+    pub(super) fn load_earlier_results(&mut self) {
+        let state = &mut self.state;
+        let Some((name, variant)) = state.compare.second.clone().zip(state.variant.clone()) else {
+            return;
+        };
+        if state.study.outline().is_none() || !state.compare.loaded.insert(name.clone()) {
+            return;
+        }
+        let sampling = state.sampling.clone();
+        state.compare.drawn_with.insert(Some(name), sampling.clone());
+        self.submit(Job::EarlierResults {
+            sampling,
+            variant: Some(variant),
+        });
+    }
+
+    /// Draws with B what A has and B lacks.
+    fn run_same_seeds(&mut self) {
+        let state = &mut self.state;
+        let Some(variant) = state.variant.clone() else {
+            let advice = "Choose one at B in the bar, or open a variant file.";
+            return state.notice(Problem::new("There is no variant to draw with", advice), false);
+        };
+        let jobs = state.same_seeds();
+        if jobs.is_empty() {
+            let advice = "Nothing is missing. Run more seeds of the original to compare more.";
+            let headline = if state.study.is_empty() {
+                "The original has no pictures yet"
+            } else {
+                "B has every prompt and seed that A has"
+            };
+            return state.notice(Problem::new(headline, advice), false);
+        }
+        // The settings A was drawn with, as far as known: nothing but the variant may differ.
+        let first = state.study.first().clone();
+        let sampling = state
+            .compare
+            .drawn_with
+            .get(&first)
+            .unwrap_or(&state.sampling)
+            .clone();
+        let name: std::sync::Arc<str> = variant.name.as_str().into();
+        state.compare.drawn_with.insert(Some(name), sampling.clone());
+        state.selection.pinned = false;
+        for (prompts, seeds) in jobs {
+            self.submit(Job::Generate(GenerateJob {
+                prompts,
+                seeds,
+                sampling: sampling.clone(),
+                variant: Some(variant.clone()),
+                redraw: false,
+            }));
+        }
+    }
+
+    fn save_variant(&mut self) {
+        let state = &mut self.state;
+        let path = state.compare.save_path.trim().to_owned();
+        match state.variant.clone() {
+            Some(variant) if !path.is_empty() => self.submit(Job::SaveVariant(path.into(), variant)),
+            Some(_) => state.notice(
+                Problem::new(
+                    "The variant has no file name",
+                    "Write one in the Bench, then save.",
+                ),
+                false,
+            ),
+            None => state.notice(
+                Problem::new("There is no variant to save", "Choose one at B in the bar."),
+                false,
+            ),
+        }
     }
 
     fn open(&mut self, path: PathBuf) {
@@ -339,16 +436,20 @@ impl App {
         state.selection.pinned = false;
         let sampling = state.sampling.clone();
         let variant = state.variant.clone();
-        let variant_name = variant.as_ref().map(|v| v.name.as_str());
+        let name: Option<std::sync::Arc<str>> = variant.as_ref().map(|v| v.name.as_str().into());
+        state.compare.drawn_with.insert(name.clone(), sampling.clone());
+        state.compare.show_second = name.is_some();
         // Asking for nothing but what is there means: let me see it form again.
         let there = |p: &Prompt, seed: u64| {
-            state
-                .study
-                .generation(GenerationKey {
-                    prompt: p.index,
-                    seed,
-                })
-                .is_some_and(|g| !g.matches.is_empty() && g.variant.as_deref() == variant_name)
+            let key = GenerationKey {
+                prompt: p.index,
+                seed,
+            };
+            let known = match &name {
+                Some(name) => state.study.generation_of(name, key),
+                None => state.study.generation(key).filter(|g| g.variant.is_none()),
+            };
+            known.is_some_and(|g| !g.matches.is_empty())
         };
         let redraw = prompts.iter().all(|p| seeds.iter().all(|&seed| there(p, seed)));
         self.submit(Job::Generate(GenerateJob {
@@ -382,6 +483,16 @@ impl App {
                 let prompts = state.study.prompts().to_vec();
                 self.generate(prompts);
             }
+            Command::RunSameSeeds => self.run_same_seeds(),
+            Command::SaveVariant => self.save_variant(),
+            Command::ShowVariant => {
+                state.compare.show_second = !state.compare.show_second && state.compare.second.is_some();
+            }
+            Command::AgainstVariant => {
+                state.compare.against_second =
+                    !state.compare.against_second && state.compare.second.is_some();
+            }
+            Command::SideBySide => state.compare.side_by_side = !state.compare.side_by_side,
             Command::Stop => state.jobs.iter().for_each(|j| j.cancel.cancel()),
             Command::RunSettings => state.open.run_settings = !state.open.run_settings,
             Command::NextPrompt => state.step_prompt(1),
@@ -403,7 +514,15 @@ impl App {
                 }
             }
             Command::ClearFilter => state.wanted.clear(),
-            Command::Show(mode) => state.overlay.mode = mode,
+            Command::Show(mode) => {
+                // Who compares two variants wants to see these two in turn.
+                if mode == crate::render::Mode::Blink
+                    && state.selection.key().is_some_and(|k| state.second(k).is_some())
+                {
+                    state.compare.against_second = true;
+                }
+                state.overlay.mode = mode;
+            }
             Command::ToggleSplit => state.overlay.split = !state.overlay.split,
             Command::ToggleControls => state.open.controls = !state.open.controls,
             Command::ZoomIn => state.camera.zoom_about(1.25, egui::Vec2::ZERO),
@@ -426,12 +545,14 @@ impl App {
                 let now = state.moment();
                 if let Some(moment) = state.history.undo(now) {
                     state.bring_back(moment);
+                    self.load_earlier_results();
                 }
             }
             Command::Redo => {
                 let now = state.moment();
                 if let Some(moment) = state.history.redo(now) {
                     state.bring_back(moment);
+                    self.load_earlier_results();
                 }
             }
             Command::Palette => {

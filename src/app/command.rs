@@ -18,6 +18,8 @@ pub enum Command {
     Run,
     /// Draw all prompts.
     RunAll,
+    /// Draw with the variant what A has.
+    RunSameSeeds,
     /// Stop running and waiting jobs.
     Stop,
     /// Show or hide seeds, steps, guidance, size.
@@ -44,6 +46,14 @@ pub enum Command {
     Show(Mode),
     /// Training image past a line.
     ToggleSplit,
+    /// The variant's picture on the Stage, or the original's.
+    ShowVariant,
+    /// The variant's picture as the partner, or a training image.
+    AgainstVariant,
+    /// Original and variant beside each other.
+    SideBySide,
+    /// Write the variant on the bench to its file.
+    SaveVariant,
     /// Overlay controls on the Stage.
     ToggleControls,
     /// Closer.
@@ -127,8 +137,10 @@ impl Command {
             ImportImages,
             Run,
             RunAll,
+            RunSameSeeds,
             Stop,
             RunSettings,
+            SaveVariant,
         ];
         all.extend([
             NextPrompt,
@@ -144,6 +156,9 @@ impl Command {
         all.extend(Mode::ALL.map(Show));
         all.extend([
             ToggleSplit,
+            ShowVariant,
+            AgainstVariant,
+            SideBySide,
             ToggleControls,
             ZoomIn,
             ZoomOut,
@@ -192,6 +207,20 @@ impl Command {
                 "Draw the chosen prompts with the seeds of the run settings",
             ),
             Self::RunAll => ("Run all prompts", "Draw every prompt of the study"),
+            Self::RunSameSeeds => (
+                "Run on the same seeds",
+                "Draw with variant B every prompt and seed that A has",
+            ),
+            Self::SaveVariant => ("Save variant", "Write the variant on the bench to its file"),
+            Self::ShowVariant => ("Show B", "The variant's picture on the Stage, or A's again"),
+            Self::AgainstVariant => (
+                "Against B",
+                "Split, blink and compare with the variant's picture instead of a training image",
+            ),
+            Self::SideBySide => (
+                "Side by side",
+                "A and B beside each other, moved and zoomed together",
+            ),
             Self::Stop => ("Stop", "Stop running and waiting jobs; what is finished stays"),
             Self::RunSettings => ("Run settings", "Seeds, steps, guidance, size, scheduler"),
             Self::NextPrompt => ("Next prompt", "Look at the next prompt of the list"),
@@ -221,7 +250,10 @@ impl Command {
                 "The training image shows through where the match is strong",
             ),
             Self::Show(Mode::Difference) => ("Difference", "Signed difference in lightness"),
-            Self::Show(Mode::Blink) => ("Blink", "Generated picture and training image in turn"),
+            Self::Show(Mode::Blink) => (
+                "Blink",
+                "Generated picture and training image (or A and B) in turn",
+            ),
             Self::ToggleSplit => ("Split", "Training image past a line that can be dragged"),
             Self::ToggleControls => (
                 "Overlay controls",
@@ -293,6 +325,10 @@ impl Command {
             Self::Show(Mode::Difference) => plain(Key::D),
             Self::Show(Mode::Blink) => plain(Key::B),
             Self::ToggleSplit => plain(Key::S),
+            Self::ShowVariant => plain(Key::M),
+            Self::AgainstVariant => plain(Key::V),
+            Self::SideBySide => plain(Key::X),
+            Self::RunSameSeeds => both(Key::B),
             Self::ToggleControls => plain(Key::C),
             Self::ZoomIn => plain(Key::Plus),
             Self::ZoomOut => plain(Key::Minus),
@@ -308,6 +344,7 @@ impl Command {
             Self::Quit => command(Key::Q),
             Self::OpenFile
             | Self::ImportImages
+            | Self::SaveVariant
             | Self::ClearFilter
             | Self::ResetThresholds
             | Self::Tour
@@ -330,6 +367,7 @@ impl Command {
         match self {
             Self::OpenFolder | Self::OpenFile | Self::OpenPath | Self::ImportImages => Chapter::Study,
             Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
+            Self::RunSameSeeds | Self::SaveVariant => Chapter::Study,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
             Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {
                 Chapter::Walk
@@ -337,6 +375,7 @@ impl Command {
             Self::Filter(_) | Self::ClearFilter => Chapter::Walk,
             Self::Show(_) | Self::ToggleSplit | Self::ToggleControls => Chapter::Stage,
             Self::ZoomIn | Self::ZoomOut | Self::ZoomFit | Self::Present | Self::Autoplay => Chapter::Stage,
+            Self::ShowVariant | Self::AgainstVariant | Self::SideBySide => Chapter::Stage,
             _ => Chapter::Window,
         }
     }

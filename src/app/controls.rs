@@ -32,6 +32,15 @@ pub fn elided(painter: &Painter, text: &str, font: FontId, color: Color32, width
     painter.layout_job(job)
 }
 
+/// At most so many letters of a text.
+pub fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(most - 1).collect();
+    format!("{start}…")
+}
+
 /// Paints one elided line, its left end at `at`, centred on it vertically.
 pub fn line(painter: &Painter, at: Pos2, text: &str, font: FontId, color: Color32, width: f32) -> Rect {
     let galley = elided(painter, text, font, color, width);

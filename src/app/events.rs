@@ -1,6 +1,7 @@
 //! What the engine tells, taken into the state.
 
 use super::{
+    comparing::{Bench, Comparing},
     controls::seed_text,
     import_dialog::ImportDialog,
     pace::Pace,
@@ -43,10 +44,23 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Model(facts) => state.model = Some(facts),
         Event::Device(words) => state.device = words,
         Event::Variant(variant) => {
+            let former = state.variants.iter().find(|v| v.name == variant.name);
+            let name: Arc<str> = variant.name.as_str().into();
+            if former.is_some_and(|f| f.edits != variant.edits) {
+                // Pictures of the same name and another content.
+                state.study.forget(&name);
+                state.compare.loaded.remove(&name);
+            }
             state.variants.retain(|v| v.name != variant.name);
             state.variants.push(variant.clone());
             // Whoever opens one wants to draw with it.
-            state.variant = Some(variant);
+            state.set_bench(Bench::of(Some(variant)));
+        }
+        Event::Run { name, sampling } => {
+            state.compare.drawn_with.insert(Some(name.clone()), sampling);
+            // Whoever opens one wants to compare with it.
+            state.set_bench(Bench::default());
+            state.set_second(Some(name));
         }
         Event::Segmenter(words) => state.segmenter = words,
         // Shown once the Stage can be clicked.
@@ -80,8 +94,16 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Drawn(generation) | Event::Judged(generation) => finished(state, generation),
         Event::Pair(pair) => {
             // An answer to an older wish is of no use any more.
-            if state.asked == Some(pair.request) {
+            if state.asked.as_ref() == Some(&pair.request) {
                 state.pair = Some(pair);
+            } else if state.compare.asked_pair.as_ref() == Some(&pair.request) {
+                state.compare.pair = Some(pair);
+            }
+        }
+        Event::Compared(compared) => {
+            // One of a former study is of no use any more.
+            if state.compare.asked == Some(compared.stamp) {
+                state.compare.result = Some(compared);
             }
         }
         Event::Thumbnail(index, image) => thumbnails.insert_gallery(ctx, index, image),
@@ -139,6 +161,13 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.sampling = outline.sampling.clone();
     state.seeds = seed_text(&outline.seeds);
     state.variants = outline.variants.clone();
+    let compare = std::mem::take(&mut state.compare);
+    state.compare = Comparing {
+        side_by_side: compare.side_by_side,
+        ..Comparing::default()
+    };
+    state.compare.drawn_with.insert(None, outline.sampling.clone());
+    state.bench = Bench::default();
     state.variant = None;
     state.segmenter.clear();
     state.model = None;
@@ -154,6 +183,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
 
 fn finished(state: &mut State, generation: Arc<Generation>) {
     let key = generation.key;
+    let second = generation.variant.is_some() && generation.variant == state.compare.second;
     state.study.insert(generation);
     if state.selection.prompt == Some(key.prompt) {
         // While results of an earlier session come in, the first one is shown; during a run, the newest.
@@ -161,6 +191,8 @@ fn finished(state: &mut State, generation: Arc<Generation>) {
         if state.selection.seed.is_none() || newest {
             state.selection.seed = Some(key.seed);
             state.selection.evidence = 0;
+            // During a run, the variant that draws is the one to see.
+            state.compare.show_second = newest && second;
         }
     } else if state.selection.prompt.is_none() {
         state.look_at_prompt(key.prompt);
@@ -169,5 +201,6 @@ fn finished(state: &mut State, generation: Arc<Generation>) {
     if state.selection.key() == Some(key) {
         // Its matte and matches may be new: ask for the pair again.
         state.asked = None;
+        state.compare.asked_pair = None;
     }
 }

@@ -1,15 +1,17 @@
-//! Undo and redo of thresholds and selections.
+//! Undo and redo of thresholds, selections and variants.
 
-use super::state::Selection;
+use super::{comparing::Bench, state::Selection};
 use crate::study::Thresholds;
 
 /// What an undo brings back.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moment {
     /// The thresholds.
     pub thresholds: Thresholds,
     /// The selection.
     pub selection: Selection,
+    /// The variant and what is switched off of it.
+    pub bench: Bench,
 }
 
 /// Former moments, and those undone.
@@ -81,7 +83,7 @@ mod tests {
                 foreground: threshold,
                 background: 0.8,
             },
-            selection: Selection::default(),
+            ..Moment::default()
         }
     }
 

@@ -31,13 +31,17 @@ pub enum Pane {
     Calibration,
     /// The gallery on a plane.
     Map,
+    /// A against B.
+    Compare,
+    /// The edits of the variant.
+    Bench,
     /// What was told.
     Log,
 }
 
 impl Pane {
     /// All panes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Prompts,
         Self::Stage,
         Self::Strip,
@@ -46,6 +50,8 @@ impl Pane {
         Self::Field,
         Self::Calibration,
         Self::Map,
+        Self::Compare,
+        Self::Bench,
         Self::Log,
     ];
 
@@ -60,6 +66,8 @@ impl Pane {
             Self::Field => "Field",
             Self::Calibration => "Calibration",
             Self::Map => "Map",
+            Self::Compare => "Compare",
+            Self::Bench => "Bench",
             Self::Log => "Log",
         }
     }
@@ -69,7 +77,7 @@ impl Pane {
 pub type Layout = Tree<Pane>;
 
 /// Under this name the layout is remembered; a new number when [`Pane`] changes.
-pub const STORAGE_KEY: &str = "layout-3";
+pub const STORAGE_KEY: &str = "layout-4";
 
 /// The layout at first: the picture in the middle, evidence beside it, the field below.
 pub fn default_layout() -> Layout {
@@ -83,6 +91,8 @@ pub fn default_layout() -> Layout {
         field,
         calibration,
         map,
+        compare,
+        bench,
         log,
     ] = Pane::ALL.map(|p| tiles.insert_pane(p));
     let mut split = |dir, parts: &[(TileId, f32)]| {
@@ -95,7 +105,7 @@ pub fn default_layout() -> Layout {
     let middle = split(LinearDir::Vertical, &[(stage, 0.765), (strip, 0.235)]);
     let top = split(LinearDir::Horizontal, &[(prompts, 0.255), (middle, 0.745)]);
     let right = split(LinearDir::Vertical, &[(evidence, 0.62), (verdict, 0.38)]);
-    let field = tiles.insert_tab_tile(vec![field, calibration, map, log]);
+    let field = tiles.insert_tab_tile(vec![field, compare, bench, calibration, map, log]);
     let mut split = |dir, parts: &[(TileId, f32)]| {
         let mut linear = Linear::new(dir, parts.iter().map(|p| p.0).collect());
         for &(id, share) in parts {

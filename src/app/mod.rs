@@ -5,6 +5,7 @@ mod action;
 mod apply;
 mod autoplay;
 mod command;
+mod comparing;
 mod context;
 mod controls;
 mod dialogs;

@@ -32,8 +32,8 @@ pub enum Fingerprint {
     Nothing,
     /// A step of a picture.
     Forming(GenerationKey, usize),
-    /// A small copy.
-    Small(GenerationKey),
+    /// A small copy, by its address: the window holds it as long as it is shown.
+    Small(usize),
     /// A pair, by its address: the window holds it as long as it is shown.
     Pair(usize),
 }
@@ -48,8 +48,19 @@ impl OnStage {
             return Self::Nothing;
         };
         match &state.pair {
-            Some(pair) if pair.request.generation == current.key => Self::Pair(pair.clone()),
+            Some(pair) if shows(pair, current) => Self::Pair(pair.clone()),
             _ => Self::Small(current.clone()),
+        }
+    }
+
+    /// B's picture, for the right one of two canvases.
+    pub fn second(state: &State) -> Self {
+        let Some(second) = state.selection.key().and_then(|k| state.second(k)) else {
+            return Self::Nothing;
+        };
+        match &state.compare.pair {
+            Some(pair) if shows(pair, second) => Self::Pair(pair.clone()),
+            _ => Self::Small(second.clone()),
         }
     }
 
@@ -58,7 +69,7 @@ impl OnStage {
         match self {
             Self::Nothing => Fingerprint::Nothing,
             Self::Forming(step) => Fingerprint::Forming(step.key, step.step),
-            Self::Small(generation) => Fingerprint::Small(generation.key),
+            Self::Small(generation) => Fingerprint::Small(Arc::as_ptr(generation) as usize),
             Self::Pair(pair) => Fingerprint::Pair(Arc::as_ptr(pair) as usize),
         }
     }
@@ -107,6 +118,11 @@ impl OnStage {
     pub fn is_soft(&self) -> bool {
         matches!(self, Self::Forming(_) | Self::Small(_))
     }
+}
+
+/// Whether a pair is of this picture, not of another variant's.
+fn shows(pair: &PairView, generation: &Generation) -> bool {
+    pair.request.generation == generation.key && pair.request.variant == generation.variant
 }
 
 /// Where and how the picture is drawn, in points.

@@ -5,6 +5,8 @@ use eframe::egui_wgpu;
 
 /// The Stage's slot in the renderer.
 pub const STAGE: ViewId = ViewId(0);
+/// The slot of the right canvas, when two stand side by side.
+pub const STAGE_SECOND: ViewId = ViewId(1);
 
 /// This frame's parameters of one view. The pictures sit in the renderer already.
 pub struct OverlayCallback {

@@ -2,7 +2,12 @@
 //! they always follow from scores and the thresholds.
 
 use super::{
-    autoplay::Autoplay, history::History, import_dialog::ImportDialog, pace::Pace, study_view::StudyView,
+    autoplay::Autoplay,
+    comparing::{Bench, Comparing},
+    history::History,
+    import_dialog::ImportDialog,
+    pace::Pace,
+    study_view::StudyView,
 };
 use crate::{
     engine::{CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress},
@@ -59,6 +64,10 @@ pub struct State {
     pub variants: Vec<Arc<Variant>>,
     /// The variant of the next run; `None` for the checkpoint as it is.
     pub variant: Option<Arc<Variant>>,
+    /// What that variant was made from by hand.
+    pub bench: Bench,
+    /// Original and variant side by side.
+    pub compare: Comparing,
     /// Jobs handed in and not ended yet, oldest first.
     pub jobs: Vec<RunningJob>,
     /// Troubles told, newest last.
@@ -270,6 +279,8 @@ pub struct RunningJob {
     pub calibrates: bool,
     /// Whether it lays the gallery out.
     pub maps: bool,
+    /// Variant it draws with.
+    pub variant: Option<Arc<str>>,
     /// Whether it began.
     pub started: bool,
     /// How far it is.
@@ -290,6 +301,10 @@ impl RunningJob {
             draws: matches!(job, Job::Generate(_)),
             calibrates: matches!(job, Job::Calibrate),
             maps: matches!(job, Job::Map),
+            variant: match job {
+                Job::Generate(job) => job.variant.as_ref().map(|v| v.name.as_str().into()),
+                _ => None,
+            },
             started: false,
             progress: None,
             rate_from: None,
@@ -320,9 +335,15 @@ pub struct Notice {
 }
 
 impl State {
-    /// The generation looked at, if it is drawn.
+    /// The generation looked at, if it is drawn: A's or B's, as is shown; the other where that is missing.
     pub fn current(&self) -> Option<&Arc<Generation>> {
-        self.study.generation(self.selection.key()?)
+        let key = self.selection.key()?;
+        let (first, second) = (self.study.generation(key), self.second(key));
+        if self.compare.show_second && !self.beside() {
+            second.or(first)
+        } else {
+            first.or(second)
+        }
     }
 
     /// What is known of a picture beforehand: its label, else the class its prompt is listed with.
@@ -372,9 +393,23 @@ impl State {
 
     /// The pair that should be on the Stage.
     pub fn wished_pair(&self) -> Option<PairRequest> {
+        let current = self.current()?;
+        // The other one of A and B, when that is the wished partner and there.
+        let other = if current.variant == *self.study.first() {
+            self.second(current.key)
+        } else {
+            self.study.generation(current.key)
+        };
+        let against = other.filter(|_| self.compare.against_second && !self.beside());
         Some(PairRequest {
-            generation: self.current()?.key,
-            gallery: self.chosen_training(),
+            generation: current.key,
+            gallery: match against {
+                Some(_) => None,
+                None => self.chosen_training(),
+            },
+            variant: current.variant.clone(),
+            against: against.map(|g| g.variant.clone()),
+            ..PairRequest::default()
         })
     }
 
@@ -409,8 +444,8 @@ impl State {
     pub fn look_at_prompt(&mut self, prompt: u32) {
         let forming = self.study.forming_of(prompt).next().map(|f| f.key);
         let seed = forming
-            .or_else(|| self.study.of_prompt(prompt).next().map(|g| g.key))
-            .map(|k| k.seed);
+            .map(|k| k.seed)
+            .or_else(|| self.seeds_of(prompt).first().copied());
         self.selection.prompt = Some(prompt);
         self.selection.seed = seed;
         self.selection.pinned = false;

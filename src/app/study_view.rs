@@ -13,13 +13,20 @@ use std::{
     sync::Arc,
 };
 
+type Results = BTreeMap<GenerationKey, Arc<Generation>>;
+
 /// The open study as seen by the window.
 #[derive(Debug, Default)]
 pub struct StudyView {
     outline: Option<Arc<StudyOutline>>,
     prompts: Vec<Prompt>,
     folded: Vec<String>,
-    generations: BTreeMap<GenerationKey, Arc<Generation>>,
+    /// Pictures by the variant they were drawn with; `None` for the checkpoint as it is.
+    results: BTreeMap<Option<Arc<str>>, Results>,
+    /// Whose pictures are A.
+    first: Option<Arc<str>>,
+    nothing: Results,
+    revision: u64,
     clusters: Arc<Vec<Cluster>>,
     cluster_of: HashMap<u32, usize>,
     copies: HashMap<u32, usize>,
@@ -134,34 +141,99 @@ impl StudyView {
             });
             self.folded.push(generation.prompt.to_lowercase());
         }
-        self.generations.insert(key, generation);
         self.version += 1;
+        self.revision += 1;
+        self.results
+            .entry(generation.variant.clone())
+            .or_default()
+            .insert(key, generation);
     }
 
-    /// A picture.
+    /// Whose pictures are A; `None` for the checkpoint as it is.
+    pub fn first(&self) -> &Option<Arc<str>> {
+        &self.first
+    }
+
+    /// Makes the pictures of another variant A.
+    pub fn set_first(&mut self, first: Option<Arc<str>>) {
+        self.first = first;
+    }
+
+    /// Everything that has pictures: the checkpoint as it is (`None`), variants by name.
+    pub fn sources(&self) -> impl Iterator<Item = &Option<Arc<str>>> {
+        self.results.keys()
+    }
+
+    /// Forgets the pictures of a variant: its content has changed.
+    pub fn forget(&mut self, variant: &Arc<str>) {
+        self.revision += 1;
+        self.results.remove(&Some(variant.clone()));
+    }
+
+    /// Grows whenever a picture is added.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn drawn(&self) -> &Results {
+        self.results.get(&self.first).unwrap_or(&self.nothing)
+    }
+
+    fn drawn_with(&self, variant: &Arc<str>) -> &Results {
+        self.results.get(&Some(variant.clone())).unwrap_or(&self.nothing)
+    }
+
+    /// A picture drawn with a variant.
+    pub fn generation_of(&self, variant: &Arc<str>, key: GenerationKey) -> Option<&Arc<Generation>> {
+        self.drawn_with(variant).get(&key)
+    }
+
+    /// All pictures drawn with a variant, by prompt and seed.
+    pub fn generations_of(&self, variant: &Arc<str>) -> impl Iterator<Item = &Arc<Generation>> {
+        self.drawn_with(variant).values()
+    }
+
+    /// A picture of A.
     pub fn generation(&self, key: GenerationKey) -> Option<&Arc<Generation>> {
-        self.generations.get(&key)
+        self.drawn().get(&key)
     }
 
-    /// All pictures, by prompt and seed.
+    /// All pictures of A, by prompt and seed.
     pub fn generations(&self) -> impl Iterator<Item = &Arc<Generation>> {
-        self.generations.values()
+        self.drawn().values()
     }
 
     /// Number of pictures.
     pub fn len(&self) -> usize {
-        self.generations.len()
+        self.drawn().len()
     }
 
     /// Whether there is no picture yet.
     pub fn is_empty(&self) -> bool {
-        self.generations.is_empty()
+        self.drawn().is_empty()
     }
 
-    /// The pictures of one prompt, by seed.
+    /// A variant's pictures of one prompt, by seed.
+    pub fn of_prompt_with(&self, variant: &Arc<str>, prompt: u32) -> impl Iterator<Item = &Arc<Generation>> {
+        let key = |seed| GenerationKey { prompt, seed };
+        self.drawn_with(variant)
+            .range(key(0)..=key(u64::MAX))
+            .map(|(_, g)| g)
+    }
+
+    /// Pictures of A and of a variant with the same prompt and seed.
+    pub fn pairs<'a>(
+        &'a self,
+        variant: &Arc<str>,
+    ) -> impl Iterator<Item = (&'a Arc<Generation>, &'a Arc<Generation>)> {
+        let second = self.drawn_with(variant);
+        self.generations().filter_map(|a| Some((a, second.get(&a.key)?)))
+    }
+
+    /// A's pictures of one prompt, by seed.
     pub fn of_prompt(&self, prompt: u32) -> impl Iterator<Item = &Arc<Generation>> {
         let key = |seed| GenerationKey { prompt, seed };
-        self.generations.range(key(0)..=key(u64::MAX)).map(|(_, g)| g)
+        self.drawn().range(key(0)..=key(u64::MAX)).map(|(_, g)| g)
     }
 
     /// How many pictures fall into each class.

@@ -9,10 +9,11 @@ use std::{
 };
 
 /// Names a small picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Gallery(u32),
-    Generation(GenerationKey),
+    /// A picture of the original or of a variant.
+    Generation(GenerationKey, Option<Arc<str>>),
     Preview(GenerationKey),
 }
 
@@ -69,7 +70,8 @@ impl Thumbnails {
 
     /// The small copy of a generated picture.
     pub fn generation(&mut self, ctx: &Context, generation: &Generation) -> Option<Thumbnail> {
-        self.put(ctx, Key::Generation(generation.key), generation.thumbnail.clone())
+        let key = Key::Generation(generation.key, generation.variant.clone());
+        self.put(ctx, key, generation.thumbnail.clone())
     }
 
     /// A picture that forms.
@@ -82,10 +84,11 @@ impl Thumbnails {
             return None;
         }
         let frame = self.frame;
+        let name = format!("{key:?}");
         let fresh = || {
             let size = [image.width() as usize, image.height() as usize];
             ctx.load_texture(
-                format!("{key:?}"),
+                name.clone(),
                 ColorImage::from_rgb(size, image.as_raw()),
                 TextureOptions::LINEAR,
             )
@@ -110,7 +113,7 @@ impl Thumbnails {
                 .entries
                 .iter()
                 .filter(|(_, e)| e.used < self.frame)
-                .map(|(k, e)| (e.used, *k))
+                .map(|(k, e)| (e.used, k.clone()))
                 .collect();
             ages.sort_by_key(|(used, _)| *used);
             // A quarter at once, so that this does not happen every frame.

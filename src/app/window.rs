@@ -45,6 +45,7 @@ pub struct App {
     toured: bool,
     gpu: Option<egui_wgpu::RenderState>,
     uploaded: Option<Fingerprint>,
+    uploaded_second: Option<Fingerprint>,
 }
 
 /// What is remembered between sessions, besides egui's own memory.
@@ -104,6 +105,7 @@ impl App {
             toured: options.tour || remembered.toured,
             gpu: cc.wgpu_render_state.clone(),
             uploaded: None,
+            uploaded_second: None,
         };
         if let Some(path) = options.open {
             app.apply(&cc.egui_ctx, Action::Open(path));
@@ -139,6 +141,7 @@ impl App {
         for event in events {
             events::take(&mut self.state, &mut self.thumbnails, ctx, event, now);
         }
+        self.load_earlier_results();
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         let chosen: Vec<(Wanted, PathBuf)> = self.dialogs.chosen().collect();
         for (wanted, path) in chosen {
@@ -167,15 +170,30 @@ impl App {
             self.apply(ctx, action);
         }
         self.ask_for_pair();
+        self.ask_for_comparison();
         any
     }
 
     /// Asks the engine for the pair the selection points at, once.
     fn ask_for_pair(&mut self) {
         let wish = self.state.wished_pair();
-        if let Some(request) = wish.filter(|w| self.state.asked != Some(*w)) {
-            self.engine.view(ViewRequest::Pair(request));
+        if let Some(request) = wish.filter(|w| self.state.asked.as_ref() != Some(w)) {
+            self.engine.view(ViewRequest::Pair(request.clone()));
             self.state.asked = Some(request);
+        }
+        let wish = self.state.wished_second_pair();
+        let compare = &mut self.state.compare;
+        if let Some(request) = wish.filter(|w| compare.asked_pair.as_ref() != Some(w)) {
+            self.engine.view(ViewRequest::Pair(request.clone()));
+            compare.asked_pair = Some(request);
+        }
+    }
+
+    /// Asks the engine for the comparison of all variants with A, when something changed.
+    fn ask_for_comparison(&mut self) {
+        if let Some(request) = self.state.wished_comparison() {
+            self.state.compare.asked = Some(request.stamp);
+            self.engine.view(ViewRequest::Compare(request));
         }
     }
 
@@ -188,11 +206,19 @@ impl App {
             paint::upload(gpu, paint::STAGE, &shown.pictures());
             self.uploaded = Some(print);
         }
+        if self.state.beside() {
+            let shown = OnStage::second(&self.state);
+            let print = shown.fingerprint();
+            if self.uploaded_second != Some(print) {
+                paint::upload(gpu, paint::STAGE_SECOND, &shown.pictures());
+                self.uploaded_second = Some(print);
+            }
+        }
     }
 
     fn draw(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
-        let tally = self.state.study.tally(&self.state.thresholds);
+        let tally = crate::study::tally(self.state.marks().map(|g| &**g), &self.state.thresholds);
         let mut cx = Cx {
             state: &self.state,
             theme: &self.theme,

@@ -1,7 +1,7 @@
 //! What can be written on the command line.
 
 use crate::engine::DeviceChoice;
-use crate::study::{Arithmetic, RngKind, SchedulerKind, WeightStorage, parse_seeds};
+use crate::study::{Arithmetic, RngKind, SchedulerKind, Thresholds, WeightStorage, parse_seeds};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -47,6 +47,8 @@ pub enum Command {
     Scan(ScanArgs),
     /// Find what remembers, and write the variant that switches it off
     Locate(Box<super::locate::LocateArgs>),
+    /// Compare two runs at the same prompts and seeds: did the mitigation work?
+    Compare(CompareArgs),
     /// Write a checkpoint with a variant's edits in its weights, in diffusers layout
     Export(ExportArgs),
     /// Tell what will work on this machine
@@ -282,6 +284,50 @@ pub struct ScanArgs {
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `pentimento compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Run folder of the original
+    pub run_a: PathBuf,
+    /// Run folder of the variant, with the same prompts and seeds
+    pub run_b: PathBuf,
+    /// Foreground and background threshold, as 0.8,0.8; those of run A when not given
+    #[arg(long, value_parser = thresholds)]
+    pub thresholds: Option<ThresholdPair>,
+    /// File of run B's variant: then neurons and weights touched are told
+    #[arg(long)]
+    pub variant: Option<PathBuf>,
+    /// Bootstrap resamples for the intervals
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    pub resamples: u32,
+    /// Seed of the bootstrap
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print everything as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Two thresholds as written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ThresholdPair(pub Thresholds);
+
+fn thresholds(text: &str) -> Result<ThresholdPair, String> {
+    let number = |t: &str| {
+        let value = t.trim().parse::<f32>().ok();
+        value
+            .filter(|v| (0.0..=1.0).contains(v))
+            .ok_or_else(|| format!("“{t}” is not a number from 0 to 1"))
+    };
+    let (foreground, background) = text
+        .split_once(',')
+        .ok_or("two numbers are needed, as 0.8,0.8: foreground, background")?;
+    Ok(ThresholdPair(Thresholds {
+        foreground: number(foreground)?,
+        background: number(background)?,
+    }))
 }
 
 /// `pentimento export`.

@@ -2,6 +2,7 @@
 //! exit code 0 fine, 1 failed, 2 wrong arguments.
 
 mod args;
+mod compare;
 mod console;
 mod doctor;
 mod export;
@@ -28,6 +29,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
         Command::Locate(args) => locate::run(&args, common),
+        Command::Compare(args) => compare::run(&args, common),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
     };

@@ -1,6 +1,6 @@
 //! The front desk of the engine: hands in work, hands out events. Cheap to call from the UI thread.
 
-use super::{CancelToken, Event, Job, JobId, PairRequest};
+use super::{CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,12 +16,14 @@ pub struct Ticket {
 }
 
 /// Something small to look at, answered beside the running job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub enum ViewRequest {
-    /// Answered by [`Event::Pair`]; a newer request replaces an older one that was not begun.
+    /// Answered by [`Event::Pair`]; a newer request replaces an older one of the same place that was not begun.
     Pair(PairRequest),
     /// Answered by [`Event::Thumbnail`].
     Thumbnail(u32),
+    /// Answered by [`Event::Compared`]; a newer request replaces an older one that was not begun.
+    Compare(ComparisonRequest),
 }
 
 /// The caller's end of the engine. Dropping it ends the engine after the step it is in.

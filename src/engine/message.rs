@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use super::{Findings, LocateJob, ModelFacts};
+use super::{Compared, Findings, LocateJob, ModelFacts};
 use crate::{
     memorization::null::Null,
     segmentation::Clicks,
@@ -50,7 +50,7 @@ impl CancelToken {
 pub enum Job {
     /// Open a study folder, a checkpoint folder, a gallery folder or a prompt file; loose parts replace
     /// that part of the open study. Reads earlier results of the study, prepares the gallery. A variant file joins
-    /// the open study, see [`Event::Variant`].
+    /// the open study, see [`Event::Variant`]; so does the folder of another run, see [`Event::Run`].
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
@@ -68,6 +68,15 @@ pub enum Job {
     Map,
     /// Search for what remembers, with the open study's checkpoint. The variants that come out join the open study.
     Locate(Box<LocateJob>),
+    /// Tell the pictures that an earlier run with these settings and this variant has given. Draws nothing.
+    EarlierResults {
+        /// How they were drawn.
+        sampling: Sampling,
+        /// The variant they were drawn with.
+        variant: Option<Arc<Variant>>,
+    },
+    /// Write a variant to a file; it then counts as opened from there.
+    SaveVariant(PathBuf, Arc<Variant>),
 }
 
 /// A region to find in a generated picture.
@@ -75,6 +84,8 @@ pub enum Job {
 pub struct RefineJob {
     /// The picture.
     pub generation: GenerationKey,
+    /// Variant it was drawn with.
+    pub variant: Option<Arc<str>>,
     /// Where the region is, and is not.
     pub clicks: Clicks,
 }
@@ -175,6 +186,10 @@ pub enum JobKind {
     Shortlist,
     /// Searching for what remembers.
     Locate,
+    /// Reading the results of an earlier run.
+    EarlierResults,
+    /// Writing a variant.
+    SaveVariant,
 }
 
 impl JobKind {
@@ -193,6 +208,8 @@ impl JobKind {
             Self::Map => "Laying out the gallery",
             Self::Shortlist => "Making the shortlist",
             Self::Locate => "Locating",
+            Self::EarlierResults => "Reading earlier results",
+            Self::SaveVariant => "Saving the variant",
         }
     }
 }
@@ -225,13 +242,30 @@ pub struct StepPreview {
     pub noise_norm: Option<f32>,
 }
 
-/// A generated picture beside a training image, ready for the Stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Which canvas of the Stage a pair is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PairPlace {
+    /// The one canvas, or the left one of two.
+    #[default]
+    First,
+    /// The right one of two.
+    Second,
+}
+
+/// A generated picture beside a training image or another variant's picture, ready for the Stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PairRequest {
     /// The generated picture.
     pub generation: GenerationKey,
     /// Gallery index of the training image; `None` shows the picture alone.
     pub gallery: Option<u32>,
+    /// Variant that drew the picture; `None` for the checkpoint as it is.
+    pub variant: Option<Arc<str>>,
+    /// Show the same prompt and seed drawn by this variant (inside; `None` there for the checkpoint as it is)
+    /// in place of a training image.
+    pub against: Option<Option<Arc<str>>>,
+    /// Where it is shown.
+    pub place: PairPlace,
 }
 
 /// Answer to a [`PairRequest`].
@@ -241,7 +275,7 @@ pub struct PairView {
     pub request: PairRequest,
     /// The generated picture, full size.
     pub generated: Arc<RgbImage>,
-    /// The training image, stretched to the generated picture's size as the metric stretches it.
+    /// The training image, or the other variant's picture, stretched to the generated picture's size as the metric stretches it.
     pub training: Option<Arc<RgbImage>>,
     /// Matte of the generated picture, same size (255 = foreground); `None` until segmented.
     pub matte: Option<Arc<GrayImage>>,
@@ -291,6 +325,13 @@ pub enum Event {
     Refined(Arc<Refined>),
     /// A search has ended; its variants were told before.
     Located(JobId, Arc<Findings>),
+    /// Another run was opened beside the study's own; its pictures follow, with this name for their variant.
+    Run {
+        /// The name.
+        name: Arc<str>,
+        /// How its pictures were drawn.
+        sampling: Sampling,
+    },
     /// The gallery is prepared: pictures can be compared.
     GalleryReady,
     /// The groups of the gallery, largest first.
@@ -312,6 +353,8 @@ pub enum Event {
     Judged(Arc<Generation>),
     /// A pair for the Stage.
     Pair(Arc<PairView>),
+    /// Variants against the original.
+    Compared(Arc<Compared>),
     /// Small copy of a gallery image, at most 128 px on a side.
     Thumbnail(u32, Arc<RgbImage>),
     /// Something to tell that does not stop the job (a broken image in the gallery, a torn last line).

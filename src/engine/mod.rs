@@ -6,6 +6,7 @@
 
 mod approximate;
 mod calibrate;
+mod comparing;
 mod device;
 mod drawing;
 mod embeddings;
@@ -35,14 +36,15 @@ mod teller;
 mod views;
 mod worker;
 
+pub use comparing::{Compared, ComparisonRequest};
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use locate::{Findings, LocateJob, Method, NemoJob, StatisticsSource};
 pub use machine::MachineMemory;
 pub use message::{
-    CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairRequest,
-    PairView, Progress, RefineJob, Refined, StepPreview, Survey,
+    CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairPlace,
+    PairRequest, PairView, Progress, RefineJob, Refined, StepPreview, Survey,
 };
 pub use model_facts::{ModelFacts, Room};
 pub use model_hash::model_hash;

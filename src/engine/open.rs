@@ -10,7 +10,7 @@ use crate::{
     gallery,
     segmentation::Segmenter,
     store::{self, Recognised, StudyFile},
-    study::{Problem, Sampling, SamplingChoice, StudyOutline, Variant},
+    study::{Generation, Problem, Sampling, SamplingChoice, StudyOutline, Variant},
 };
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +30,7 @@ impl Session {
             Recognised::Scores(file) => return self.open_table(id, cancel, &file),
             Recognised::Generated(folder) => return self.survey(&folder),
             Recognised::Gallery(folder) => return self.open_gallery(id, cancel, folder),
+            Recognised::Run(folder) if !self.outline.name.is_empty() => return self.add_run(&folder),
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
         };
@@ -104,7 +105,8 @@ impl Session {
 
         self.open_segmenter();
         self.take_hashes();
-        self.tell_earlier_results();
+        let outline = self.outline.clone();
+        self.tell_earlier_results(&outline.sampling, None);
         if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
@@ -117,6 +119,12 @@ impl Session {
             }
         }
         Ok(Outcome::Done)
+    }
+
+    /// Writes a variant; see [`super::Job::SaveVariant`].
+    pub(super) fn save_variant(&mut self, path: &Path, variant: &Variant) -> Result<Outcome, Problem> {
+        store::write_variant(path, variant)?;
+        self.add_variant(variant.clone())
     }
 
     /// Takes a variant into the open study, in place of one of the same name.
@@ -146,6 +154,51 @@ impl Session {
                 Err(problem)
             }
         }
+    }
+
+    /// Tells the pictures of another run beside those of the open study, under a name of their own.
+    fn add_run(&self, folder: &Path) -> Result<Outcome, Problem> {
+        let run = store::Run::open_read(folder)?;
+        let parameters = run.parameters();
+        if parameters.arithmetic != self.outline.arithmetic {
+            return Err(Problem::new(
+                "This run was scored with another arithmetic than the open study",
+                "Scores of different arithmetics are never mixed: open the run's own study.",
+            )
+            .at(folder)
+            .detail(format!(
+                "the run has {}, the study {}",
+                parameters.arithmetic, self.outline.arithmetic
+            )));
+        }
+        run.notices().iter().for_each(|n| self.notice(n.clone()));
+        let stem = folder.file_name().unwrap_or_default().to_string_lossy();
+        let name: Arc<str> = match &parameters.variant {
+            Some(variant) => format!("run {stem}, {}", variant.name),
+            None => format!("run {stem}"),
+        }
+        .into();
+        self.teller.tell(Event::Run {
+            name: name.clone(),
+            sampling: parameters.sampling.clone(),
+        });
+        let differences = self.other_than_study(parameters);
+        if !differences.is_empty() {
+            let mut problem = Problem::new(
+                "This run differs from the study in more than its variant",
+                "Compare with care: what changed may not come from the variant.",
+            )
+            .at(folder);
+            problem.details = differences;
+            self.notice(problem);
+        }
+        for generation in self.held_by(&run).into_values() {
+            self.tell_judged(Generation {
+                variant: Some(name.clone()),
+                ..generation
+            });
+        }
+        Ok(Outcome::Done)
     }
 
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
@@ -199,7 +252,7 @@ impl Session {
             Recognised::Run(folder) => {
                 return Err(Problem::new(
                     "This is a run, not a study",
-                    "Open the study folder it belongs to; its runs are read with it.",
+                    "Open the study folder it belongs to, then this run beside it.",
                 )
                 .at(folder));
             }

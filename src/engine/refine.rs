@@ -35,7 +35,8 @@ impl Session {
     ) -> Result<Outcome, Problem> {
         let mut progress = self.teller.progress(id, JobKind::Refine, 1);
         progress.at(0.0);
-        let generation = self.shelf.generation(&job.generation).ok_or_else(|| {
+        let shown = self.shelf.generation(job.generation, job.variant.clone());
+        let generation = shown.ok_or_else(|| {
             Problem::new("There is no such picture", "Draw it first.").detail(job.generation.to_string())
         })?;
         let mut clicker = self.take_clicker()?;

@@ -41,9 +41,9 @@ impl Session {
         begin(import_folders([root, user_data()], &id), &parameters)
     }
 
-    /// Tells what the open study's own settings have already given. Reads, never writes.
-    pub(super) fn tell_earlier_results(&self) {
-        let parameters = self.parameters(&self.outline.sampling, None);
+    /// Tells what these settings have already given. Reads, never writes.
+    pub(super) fn tell_earlier_results(&self, sampling: &Sampling, variant: Option<&Variant>) {
+        let parameters = self.parameters(sampling, variant);
         let folders = match &self.options.run_folder {
             Some(folder) => vec![folder.clone()],
             None => self.run_folders(&parameters),
@@ -108,6 +108,13 @@ impl Session {
             noise_norm: generation.noise_norm.clone(),
             embedding,
         }
+    }
+
+    /// What differs between a run and the open study's own settings, besides the variant.
+    pub(super) fn other_than_study(&self, run: &RunParameters) -> Vec<String> {
+        let mut own = self.parameters(&self.outline.sampling, None);
+        own.variant.clone_from(&run.variant);
+        run.differences(&own)
     }
 
     fn parameters(&self, sampling: &Sampling, variant: Option<&Variant>) -> RunParameters {

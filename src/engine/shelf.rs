@@ -10,7 +10,7 @@ use std::{
 #[derive(Default)]
 struct Contents {
     outline: Arc<StudyOutline>,
-    generations: HashMap<GenerationKey, Arc<Generation>>,
+    generations: HashMap<(GenerationKey, Option<Arc<str>>), Arc<Generation>>,
 }
 
 /// The shared shelf. Cheap to clone.
@@ -36,9 +36,10 @@ impl Shelf {
         self.contents().outline.clone()
     }
 
-    /// Puts a picture on the shelf, in place of an earlier one with the same key.
+    /// Puts a picture on the shelf, in place of an earlier one with the same key and variant.
     pub fn put(&self, generation: Arc<Generation>) {
-        self.contents().generations.insert(generation.key, generation);
+        let key = (generation.key, generation.variant.clone());
+        self.contents().generations.insert(key, generation);
     }
 
     /// The pictures by their file names without ending. A name that two pictures share is left out.
@@ -57,8 +58,8 @@ impl Shelf {
             .collect()
     }
 
-    /// A picture, if it was made.
-    pub fn generation(&self, key: &GenerationKey) -> Option<Arc<Generation>> {
-        self.contents().generations.get(key).cloned()
+    /// A picture, if it was made with this variant.
+    pub fn generation(&self, key: GenerationKey, variant: Option<Arc<str>>) -> Option<Arc<Generation>> {
+        self.contents().generations.get(&(key, variant)).cloned()
     }
 }

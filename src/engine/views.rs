@@ -1,12 +1,12 @@
 //! The viewing thread: loads what a person looks at, beside the running job.
 
-use super::{Event, PairRequest, PairView, ViewRequest, shelf::Shelf, teller::Teller};
+use super::{ComparisonRequest, Event, PairRequest, PairView, ViewRequest, shelf::Shelf, teller::Teller};
 use crate::{
     gallery::{decode_matte, decode_rgb, thumbnail},
     similarity::{local_map, resize_lanczos_rgb},
     study::Problem,
 };
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
@@ -17,39 +17,59 @@ use std::{
 pub const THUMBNAIL_SIDE: u32 = 128;
 
 /// Answers requests until the handle is dropped. Of waiting pair requests only the newest is answered;
-/// thumbnails come after it.
-pub fn serve(requests: &Receiver<ViewRequest>, shelf: &Shelf, teller: &Teller) {
+/// thumbnails come after it. Comparisons are passed on to their own thread.
+pub fn serve(
+    requests: &Receiver<ViewRequest>,
+    comparing: &Sender<ComparisonRequest>,
+    shelf: &Shelf,
+    teller: &Teller,
+) {
     let mut failed = HashSet::new();
     let mut waiting: Vec<u32> = Vec::new();
     loop {
-        let mut pair = None;
+        let mut pairs = Vec::new();
+        let mut sort_in = |request, waiting: &mut Vec<u32>| sort_in(request, &mut pairs, waiting, comparing);
         if waiting.is_empty() {
             match requests.recv() {
-                Ok(request) => sort_in(request, &mut pair, &mut waiting),
+                Ok(request) => sort_in(request, &mut waiting),
                 Err(_) => return,
             }
         }
         while let Ok(request) = requests.try_recv() {
-            sort_in(request, &mut pair, &mut waiting);
+            sort_in(request, &mut waiting);
         }
-        if let Some(request) = pair {
-            answer_pair(request, shelf, teller, &mut failed);
+        if !pairs.is_empty() {
+            for request in pairs {
+                answer_pair(request, shelf, teller, &mut failed);
+            }
         } else if let Some(index) = waiting.pop() {
             answer_thumbnail(index, shelf, teller, &mut failed);
         }
     }
 }
 
-fn sort_in(request: ViewRequest, pair: &mut Option<PairRequest>, waiting: &mut Vec<u32>) {
+fn sort_in(
+    request: ViewRequest,
+    pairs: &mut Vec<PairRequest>,
+    waiting: &mut Vec<u32>,
+    comparing: &Sender<ComparisonRequest>,
+) {
     match request {
-        ViewRequest::Pair(request) => *pair = Some(request),
+        ViewRequest::Pair(request) => {
+            pairs.retain(|p| p.place != request.place);
+            pairs.push(request);
+        }
+        // A closed channel means that the program ends.
+        ViewRequest::Compare(request) => {
+            comparing.send(request).ok();
+        }
         ViewRequest::Thumbnail(index) if !waiting.contains(&index) => waiting.push(index),
         ViewRequest::Thumbnail(_) => {}
     }
 }
 
 fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mut HashSet<PathBuf>) {
-    let Some(generation) = shelf.generation(&request.generation) else {
+    let Some(generation) = shelf.generation(request.generation, request.variant.clone()) else {
         return;
     };
     if is_only_a_name(&generation.image) {
@@ -71,12 +91,21 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
             }
         });
     let outline = shelf.outline();
-    let entry = request.gallery.and_then(|i| outline.gallery.get(i as usize));
-    let entry = entry.filter(|entry| !is_only_a_name(&entry.path));
-    let training = entry.and_then(|entry| match decode_rgb(&entry.path) {
+    let partner = match &request.against {
+        Some(variant) => {
+            let other = shelf.generation(request.generation, variant.clone());
+            other.map(|g| g.image.clone())
+        }
+        None => {
+            let entry = request.gallery.and_then(|i| outline.gallery.get(i as usize));
+            let entry = entry.filter(|entry| !is_only_a_name(&entry.path));
+            entry.map(|entry| entry.path.clone())
+        }
+    };
+    let training = partner.and_then(|path| match decode_rgb(&path) {
         Ok(image) => Some(image),
         Err(error) => {
-            tell_once(&entry.path, &error, teller, failed);
+            tell_once(&path, &error, teller, failed);
             None
         }
     });

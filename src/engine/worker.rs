@@ -2,7 +2,7 @@
 //! that groups a gallery.
 
 use super::{
-    DeviceChoice, EngineSide, Event, Job, JobId, Ticket, device_words,
+    DeviceChoice, EngineSide, Event, Job, JobId, Ticket, comparing, device_words,
     pool::{compute_pool, lower_priority},
     session::Session,
     shelf::Shelf,
@@ -51,10 +51,17 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
     let shelf = Shelf::default();
     let pool = compute_pool(options.threads).map_err(io::Error::other)?;
 
+    let (to_comparing, comparisons) = crossbeam_channel::unbounded();
+    let voice = teller.clone();
+    thread::Builder::new().name("comparing".into()).spawn(move || {
+        lower_priority();
+        comparing::serve(&comparisons, &voice);
+    })?;
+
     let (looks, voice) = (shelf.clone(), teller.clone());
     thread::Builder::new()
         .name("views".into())
-        .spawn(move || views::serve(&views, &looks, &voice))?;
+        .spawn(move || views::serve(&views, &to_comparing, &looks, &voice))?;
 
     thread::Builder::new().name("engine".into()).spawn(move || {
         lower_priority();
@@ -75,6 +82,11 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                     Job::Refine(job) => session.refine(id, &cancel, &job),
                     Job::Map => session.map(id, &cancel),
                     Job::Locate(job) => session.locate(id, &cancel, &job),
+                    Job::EarlierResults { sampling, variant } => {
+                        session.tell_earlier_results(&sampling, variant.as_deref());
+                        Ok(Outcome::Done)
+                    }
+                    Job::SaveVariant(path, variant) => session.save_variant(&path, &variant),
                 }))
                 .unwrap_or_else(|panic| {
                     session.forget_models();

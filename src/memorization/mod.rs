@@ -1,10 +1,12 @@
 //! From pictures to judgements: the FB-Mem score of a generated picture against the gallery
-//! (arXiv 2508.12148), the groups of training images that repeat each other, and what can be counted with them.
+//! (arXiv 2508.12148), the groups of training images that repeat each other, what can be counted with them, and
+//! what changed between two runs ([`comparison`]).
 
 mod assignment;
 mod cliques;
 mod cluster_ids;
 mod clusters;
+pub mod comparison;
 mod evaluation;
 mod fb_mem;
 pub mod kmeans;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, sync::Arc};
 
 /// Names one generated picture within a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GenerationKey {
     /// [`Prompt::index`](super::Prompt::index).
     pub prompt: u32,

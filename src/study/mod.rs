@@ -12,6 +12,8 @@ mod prompt;
 mod sampling;
 mod scores;
 mod tally;
+mod touched;
+mod transition;
 mod variant;
 mod verdict;
 
@@ -28,5 +30,7 @@ pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind, WeightStorage};
 pub use scores::{Region, RegionScores};
 pub use tally::{Tally, tally, tally_by_group};
+pub use touched::Touched;
+pub use transition::{MitigationWeights, TransitionMatrix};
 pub use variant::{BaseCheckpoint, Variant, VariantId};
 pub use verdict::{Thresholds, Verdict};

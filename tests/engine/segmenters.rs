@@ -147,6 +147,7 @@ fn clicks_are_answered_with_a_region_and_its_matches() {
         }
     });
     let refine = RefineJob {
+        variant: None,
         generation: key.unwrap(),
         clicks: Clicks {
             points: vec![Click {

@@ -205,7 +205,7 @@ pub fn pair(request: pentimento::engine::PairRequest) -> PairView {
         Luma([((region.unwrap_or(0.0) + wave - 0.05).clamp(0.0, 1.0) * 255.0) as u8])
     });
     PairView {
-        request,
+        request: request.clone(),
         generated: Arc::new(generated),
         training: request.gallery.map(|g| Arc::new(scene(prompt, g, SIDE))),
         matte: Some(Arc::new(matte)),
@@ -291,6 +291,7 @@ impl Fed {
     fn answer(&self, request: ViewRequest) {
         match request {
             ViewRequest::Pair(request) => self.tell(Event::Pair(Arc::new(pair(request)))),
+            ViewRequest::Compare(_) => {}
             ViewRequest::Thumbnail(i) => self.tell(Event::Thumbnail(i, Arc::new(scene(i / 6, i, 64)))),
         }
     }

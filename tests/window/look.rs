@@ -48,6 +48,22 @@ fn the_map() {
 }
 
 #[test]
+fn original_and_variant() {
+    let Some(mut fed) = window() else { return };
+    crate::compare::both(&mut fed);
+    fed.harness.state_mut().ask(Action::Command(Command::SideBySide));
+    fed.settle();
+    fed.harness.snapshot("window-side-by-side");
+    use egui_kittest::kittest::Queryable as _;
+    fed.harness.get_by_label("Compare").click();
+    fed.settle();
+    fed.harness.snapshot("window-compare");
+    fed.harness.get_by_label("Bench").click();
+    fed.settle();
+    fed.harness.snapshot("window-bench");
+}
+
+#[test]
 fn while_a_picture_forms() {
     let Some(mut fed) = window() else { return };
     fed.open(true);

@@ -228,11 +228,17 @@ fn an_answer_to_an_older_wish_is_ignored() {
     fed.open(true);
     let stale = PairRequest {
         generation: GenerationKey { prompt: 9, seed: 3 },
-        gallery: None,
+        ..PairRequest::default()
     };
-    fed.tell(Event::Pair(Arc::new(pair(stale))));
+    fed.tell(Event::Pair(Arc::new(pair(stale.clone()))));
     fed.settle();
-    let shown = fed.harness.state().state().pair.as_ref().map(|p| p.request);
+    let shown = fed
+        .harness
+        .state()
+        .state()
+        .pair
+        .as_ref()
+        .map(|p| p.request.clone());
     assert_ne!(shown, Some(stale));
 }
 
@@ -247,7 +253,7 @@ fn pictures_of_odd_sizes_do_no_harm() {
     odd.matches[1].scores.foreground = None;
     fed.tell(Event::Judged(Arc::new(odd)));
     fed.harness.run_steps(3);
-    let request = fed.harness.state().state().asked.expect("a wish");
+    let request = fed.harness.state().state().asked.clone().expect("a wish");
     fed.tell(Event::Pair(Arc::new(PairView {
         request,
         generated: Arc::new(scene(0, 0, 40)),

@@ -23,6 +23,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         );
         ui.add_space(UNIT);
         study_menu(ui, cx);
+        super::sides::ui(ui, cx);
         run_buttons(ui, cx);
         progress(ui, cx);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -1,6 +1,7 @@
 //! The Field: every picture as a mark at (background score, foreground score). The thresholds are lines
 //! that can be dragged; everything in the window follows in the same frame.
 
+use super::compare::arrow;
 use super::field_axes::{Axes, Grab, HISTOGRAM, ground, histograms, lines, quadrant_names};
 use crate::{
     app::{
@@ -64,12 +65,19 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
 fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
     let state = cx.state;
     let points: Vec<(Arc<Generation>, RegionScores)> = state
-        .study
-        .generations()
+        .marks()
         .filter_map(|g| Some((g.clone(), g.scores()?)))
+        .collect();
+    let moved: Vec<Option<(Arc<Generation>, RegionScores)>> = points
+        .iter()
+        .map(|(g, _)| {
+            let b = state.second(g.key).filter(|b| b.variant != g.variant)?;
+            Some((b.clone(), b.scores()?))
+        })
         .collect();
     let lowest = points
         .iter()
+        .chain(moved.iter().flatten())
         .flat_map(|(_, s)| [s.foreground, s.background])
         .flatten()
         .chain([state.thresholds.foreground, state.thresholds.background])
@@ -101,12 +109,25 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
         let at = axes.place(scores);
         let verdict = generation.verdict(&state.thresholds);
         let mut color = cx.theme.verdict(verdict);
-        if !wanted.is_empty() && !verdict.is_some_and(|v| wanted.contains(&v)) {
+        if (!wanted.is_empty() && !verdict.is_some_and(|v| wanted.contains(&v)))
+            || !state.in_cell(generation.key)
+        {
             color = color.gamma_multiply(0.18);
         } else if Some(generation.key.prompt) != state.selection.prompt {
             color = color.gamma_multiply(0.8);
         }
         painter.add(marks::shape(at, radius, verdict, color));
+        if let Some((b, scores)) = &moved[i] {
+            // In the colour of where it arrives.
+            let color = if state.in_cell(generation.key) {
+                cx.theme.verdict(b.verdict(&state.thresholds))
+            } else {
+                cx.theme.faint.gamma_multiply(0.3)
+            };
+            let chosen = Some(generation.key) == state.selection.key();
+            let color = color.gamma_multiply(if chosen { 1.0 } else { 0.7 });
+            arrow(&painter, at, axes.place(scores), color);
+        }
         if let Some(pointer) = response.hover_pos() {
             let distance = at.distance(pointer);
             if distance < 9.0 && nearest.is_none_or(|(d, _)| distance < d) {

@@ -1,8 +1,10 @@
 //! The panes' contents, one file each. A panel reads the state and asks for actions; it changes nothing.
 
 pub mod bar;
+mod bench;
 mod calibration;
 mod calibration_plots;
+mod compare;
 mod evidence;
 mod field;
 mod field_axes;
@@ -12,6 +14,7 @@ mod map_view;
 mod prompts;
 mod run_needs;
 mod run_settings;
+mod sides;
 mod signal;
 mod stage;
 mod stage_canvas;
@@ -31,6 +34,8 @@ pub fn note(cx: &Cx<'_>, pane: Pane) -> String {
         Pane::Field => field::note(cx),
         Pane::Calibration => calibration::note(cx),
         Pane::Map => map::note(cx),
+        Pane::Compare => compare::note(cx),
+        Pane::Bench => bench::note(cx),
         _ => String::new(),
     }
 }
@@ -46,6 +51,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
         Pane::Field => field::ui(ui, cx),
         Pane::Calibration => calibration::ui(ui, cx),
         Pane::Map => map::ui(ui, cx),
+        Pane::Compare => compare::ui(ui, cx),
+        Pane::Bench => bench::ui(ui, cx),
         Pane::Log => log::ui(ui, cx),
     }
 }

@@ -21,10 +21,7 @@ const ROW: f32 = 44.0;
 /// Draws the pane.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let state = cx.state;
-    let wanted = state.wanted();
-    let visible = state
-        .study
-        .visible_prompts(&state.search, &wanted, &state.thresholds);
+    let visible = state.visible_prompts();
     let all = state.study.prompts().len();
     let mut note = if visible.len() == all {
         all.to_string()
@@ -228,7 +225,11 @@ fn seeds(painter: &egui::Painter, cx: &Cx<'_>, prompt: u32, at: egui::Pos2, room
     let fit = ((room - 28.0) / STEP).floor().max(1.0) as usize;
     let mut x = at.x;
     let mut count = 0;
-    for generation in cx.state.study.of_prompt(prompt) {
+    let drawn = cx.state.seeds_of(prompt).into_iter().filter_map(|seed| {
+        let key = crate::study::GenerationKey { prompt, seed };
+        cx.state.study.generation(key).or_else(|| cx.state.second(key))
+    });
+    for generation in drawn {
         count += 1;
         if count <= fit {
             let verdict = generation.verdict(thresholds);

@@ -24,11 +24,9 @@ pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
         Ok(n) => format!("{n} seeds"),
         Err(_) => "no seeds".to_owned(),
     };
-    let variant = cx
-        .state
-        .variant
-        .as_ref()
-        .map_or_else(String::new, |v| format!(" · {}", shortened(&v.name, 24)));
+    let variant = cx.state.variant.as_ref().map_or_else(String::new, |v| {
+        format!(" · {}", controls::shortened(&v.name, 24))
+    });
     let text = RichText::new(format!("{words} · {} steps{variant}", sampling.steps)).color(match seeds {
         Ok(_) => cx.theme.weak,
         Err(_) => cx.theme.danger,
@@ -69,7 +67,7 @@ fn variants(ui: &mut Ui, cx: &mut Cx<'_>) {
     let chosen = cx.state.variant.clone();
     let shown = chosen
         .as_ref()
-        .map_or(ORIGINAL.to_owned(), |v| shortened(&v.name, 24));
+        .map_or(ORIGINAL.to_owned(), |v| controls::shortened(&v.name, 24));
     let response = ComboBox::from_id_salt("variant")
         .width(150.0)
         .selected_text(shown)
@@ -78,8 +76,10 @@ fn variants(ui: &mut Ui, cx: &mut Cx<'_>) {
                 cx.actions.push(Action::SetVariant(None));
             }
             for variant in &cx.state.variants {
-                let entry =
-                    ui.selectable_label(chosen.as_ref() == Some(variant), shortened(&variant.name, 60));
+                let entry = ui.selectable_label(
+                    chosen.as_ref() == Some(variant),
+                    controls::shortened(&variant.name, 60),
+                );
                 if entry.on_hover_text(about(variant)).clicked() {
                     cx.actions.push(Action::SetVariant(Some(variant.clone())));
                 }
@@ -92,7 +92,7 @@ fn variants(ui: &mut Ui, cx: &mut Cx<'_>) {
 }
 
 /// A variant's note and edits, one per line.
-fn about(variant: &Variant) -> String {
+pub fn about(variant: &Variant) -> String {
     const SHOWN: usize = 12;
     let mut lines = vec![variant.name.clone()];
     lines.extend(Some(variant.note.clone()).filter(|note| !note.is_empty()));
@@ -101,20 +101,12 @@ fn about(variant: &Variant) -> String {
             .edits
             .iter()
             .take(SHOWN)
-            .map(|e| shortened(&e.words(), 80)),
+            .map(|e| controls::shortened(&e.words(), 80)),
     );
     if let Some(more) = variant.edits.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         lines.push(format!("and {more} more"));
     }
     lines.join("\n")
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let start: String = text.chars().take(most - 1).collect();
-    format!("{start}…")
 }
 
 fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {

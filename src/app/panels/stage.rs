@@ -19,6 +19,9 @@ pub use stage_canvas::canvas;
 /// Draws the pane.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let header = title_and_modes(ui, cx);
+    if cx.state.compare.second.is_some() {
+        ui.horizontal(|ui| sides(ui, cx));
+    }
     let rect = ui.available_rect_before_wrap();
     picture_on_stage(ui, cx, rect);
     header
@@ -33,6 +36,13 @@ pub fn picture_on_stage(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect) {
         ui.scope_builder(egui::UiBuilder::new().max_rect(rect.shrink(4.0 * UNIT)), |ui| {
             nothing(ui, cx)
         });
+        return;
+    }
+    if cx.state.beside() {
+        let middle = rect.center().x;
+        let (left, right) = (rect.with_max_x(middle - 2.0), rect.with_min_x(middle + 2.0));
+        canvas(ui, cx, left, &shown);
+        stage_canvas::second_canvas(ui, cx, right, &OnStage::second(cx.state));
         return;
     }
     canvas(ui, cx, rect, &shown);
@@ -120,6 +130,38 @@ fn title_and_modes(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         .inner
     };
     controls::moved(&header)
+}
+
+/// What of A and B is shown.
+fn sides(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let there = cx
+        .state
+        .selection
+        .key()
+        .is_some_and(|k| cx.state.second(k).is_some());
+    let compare = &cx.state.compare;
+    let buttons = [
+        (Command::ShowVariant, compare.show_second),
+        (Command::AgainstVariant, compare.against_second),
+        (Command::SideBySide, compare.side_by_side),
+    ];
+    for (command, on) in buttons {
+        let (name, tip) = command.words();
+        let key = command.key_text().unwrap_or_default();
+        let response = ui
+            .add_enabled_ui(there, |ui| controls::toggle(ui, cx.theme, on && there, name))
+            .inner;
+        if response.on_hover_text(format!("{tip} ({key})")).clicked() {
+            cx.command(command);
+        }
+    }
+    if !there {
+        let words = "B has no picture of this prompt and seed yet";
+        ui.label(egui::RichText::new(words).small().color(cx.theme.weak));
+        if ui.button(Command::RunSameSeeds.words().0).clicked() {
+            cx.command(Command::RunSameSeeds);
+        }
+    }
 }
 
 fn nothing(ui: &mut Ui, cx: &mut Cx<'_>) {

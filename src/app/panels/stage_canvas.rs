@@ -7,7 +7,7 @@ use crate::{
         context::Cx,
         controls::{self, caption},
         on_stage::{OnStage, Placement, params, split_normal},
-        paint::{OverlayCallback, STAGE},
+        paint::{OverlayCallback, STAGE, STAGE_SECOND},
         theme::{self, UNIT},
     },
     render::Mode,
@@ -26,6 +26,7 @@ pub fn canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) {
     let rect = Rect::from_min_max((rect.min * ppp).round() / ppp, (rect.max * ppp).round() / ppp);
     let response = ui.allocate_rect(rect, Sense::click_and_drag());
     let label = match shown {
+        _ if cx.state.beside() => "Picture A".to_owned(),
         OnStage::Forming(step) => format!("Picture forming, step {} of {}", step.step, step.steps),
         _ => "Picture".to_owned(),
     };
@@ -64,6 +65,40 @@ pub fn canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) {
         controls::bar(ui.painter(), cx.theme, rail, share, cx.theme.accent);
     }
     floats(ui, cx, shown, &placement, pointer);
+}
+
+/// The right one of two canvases: B's picture, through the same camera. The line and what floats are on the left
+/// one.
+pub fn second_canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) {
+    let ppp = ui.pixels_per_point();
+    let rect = Rect::from_min_max((rect.min * ppp).round() / ppp, (rect.max * ppp).round() / ppp);
+    let response = ui.allocate_rect(rect, Sense::click_and_drag());
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, "Picture B"));
+    let placement = Placement::new(cx.state, rect, shown.size(), 2.0 * UNIT);
+    move_camera(ui, cx, &response, &placement);
+    let original = !ui.ctx().egui_wants_keyboard_input() && ui.input(|i| i.key_down(Key::Space));
+    let time = ui.input(|i| i.time);
+    let params = params(cx.state, cx.theme, shown, &placement, ppp, original, time);
+    if cx.has_gpu {
+        let callback = OverlayCallback {
+            view: STAGE_SECOND,
+            params,
+        };
+        ui.painter()
+            .add(egui_wgpu::Callback::new_paint_callback(rect, callback));
+    } else {
+        without_gpu(ui, cx, shown, &placement);
+    }
+    let inner = placement.picture.intersect(rect);
+    let name = cx.state.compare.second.as_deref().unwrap_or_default();
+    let at = inner.left_top() + vec2(2.0, 2.0) * UNIT;
+    caption(
+        ui.painter(),
+        at,
+        Align2::LEFT_TOP,
+        &format!("B · {name}"),
+        inner.width(),
+    );
 }
 
 fn move_camera(ui: &Ui, cx: &mut Cx<'_>, response: &Response, placement: &Placement) {
@@ -131,11 +166,32 @@ fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, line: Option<f32
             } else {
                 cx.state.overlay.mode
             };
+            let whose = match (&cx.state.compare.second, &pair.request.variant) {
+                (None, _) => "generated".to_owned(),
+                (Some(b), Some(drawn)) if b == drawn => format!("B · {b}"),
+                (_, drawn) => format!("A · {}", drawn.as_deref().unwrap_or(super::sides::ORIGINAL)),
+            };
             let words = match mode {
-                Mode::Plain => "generated".to_owned(),
-                mode => format!("generated · {}", mode.name().to_lowercase()),
+                Mode::Plain => whose,
+                mode => format!("{whose} · {}", mode.name().to_lowercase()),
             };
             caption(painter, left, Align2::LEFT_TOP, &words, near);
+            if let Some(other) = pair.request.against.as_ref().filter(|_| far > 0.0) {
+                let letter = if *other == cx.state.compare.second {
+                    "B"
+                } else {
+                    "A"
+                };
+                let name = other.as_deref().unwrap_or(super::sides::ORIGINAL);
+                let right = inner.right_top() + vec2(-2.0, 2.0) * UNIT;
+                caption(
+                    painter,
+                    right,
+                    Align2::RIGHT_TOP,
+                    &format!("{letter} · {name}"),
+                    far,
+                );
+            }
             if let Some(gallery) = pair.request.gallery.filter(|_| far > 0.0) {
                 let image = cx
                     .state
