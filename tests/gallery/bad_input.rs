@@ -172,7 +172,9 @@ fn every_kind_of_file_is_handled_or_named() {
     let folder = TempDir::new().unwrap();
     let whole = png();
     let fixtures = Path::new(super::FIXTURES);
-    let cases: Vec<(&str, Vec<u8>, Result<(u32, u32), &str>)> = vec![
+    /// Name, content, and the size or what the reason must say.
+    type Case = (&'static str, Vec<u8>, Result<(u32, u32), &'static str>);
+    let cases: Vec<Case> = vec![
         ("empty.png", Vec::new(), Err("empty")),
         ("cut.png", whole[..whole.len() / 2].to_vec(), Err("")),
         (
