@@ -90,7 +90,11 @@ impl MatteCache {
 /// When it cannot be written.
 pub fn write_matte(file: &Path, matte: &GrayImage, text: &[(&'static str, String)]) -> io::Result<()> {
     let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
-    let mut part = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut builder = tempfile::Builder::new();
+    // A matte is no secret; by default temporary files are their owner's only.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut part = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
     let mut encoder = png::Encoder::new(io::BufWriter::new(&mut part), matte.width(), matte.height());
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::Eight);
