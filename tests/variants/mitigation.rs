@@ -570,6 +570,8 @@ fn the_command_locates_stacks_and_refuses() {
     let (ok, out, err) = run(&[
         "--method",
         "prompt",
+        "--size",
+        "128",
         "--seeds",
         "0..2",
         "--iterations",
