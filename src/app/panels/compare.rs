@@ -239,7 +239,7 @@ fn scores(ui: &mut Ui, cx: &Cx<'_>) {
             }
             if let (Some(a), Some(b)) = (c.seconds.a, c.seconds.b) {
                 ui.label("Seconds a picture");
-                ui.label(format!("{a:.1} → {b:.1}"));
+                ui.label(format!("{a:.1} to {b:.1}"));
                 ui.end_row();
             }
         });
@@ -329,7 +329,7 @@ fn scoreboard(ui: &mut Ui, cx: &mut Cx<'_>) {
                 }
                 for verdict in Verdict::ALL {
                     let words = format!(
-                        "{} → {}",
+                        "{} to {}",
                         c.transitions.before(verdict),
                         c.transitions.after(verdict)
                     );

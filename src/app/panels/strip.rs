@@ -102,6 +102,8 @@ fn picture(ui: &mut Ui, cx: &mut Cx<'_>, generation: &Arc<Generation>, side: f32
         let text = scores
             .and_then(|s| s.average())
             .map_or("–".to_owned(), |a| format!("{a:.3}"));
+        // On a small picture there is room for the mark alone.
+        let text = if side < 56.0 { String::new() } else { text };
         controls::badge(ui.painter(), cx.theme, rect, verdict, &text);
         if chosen {
             controls::chosen_frame(ui.painter(), cx.theme, rect);
