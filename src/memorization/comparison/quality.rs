@@ -42,7 +42,10 @@ pub struct Quality {
     pub statistics: Vec<Statistic>,
 }
 
-const STATISTICS: [(&str, fn(&PictureSummary) -> f32); 5] = [
+/// A statistic's name and where it is in a summary.
+type Named = (&'static str, fn(&PictureSummary) -> f32);
+
+const STATISTICS: [Named; 5] = [
     ("sharpness", |p| p.sharpness),
     ("contrast", |p| p.contrast),
     ("saturation", |p| p.saturation),
