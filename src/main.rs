@@ -33,6 +33,7 @@ fn window(args: &cli::Cli) -> ExitCode {
                 // The engine tells it, since opening a graphics processor takes a moment.
                 device: String::new(),
                 tour: args.study.is_none(),
+                listen: args.listen,
             };
             Ok(Box::new(app::App::new(cc, handle, options)))
         }),

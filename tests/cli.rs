@@ -414,15 +414,16 @@ fn score_adds_the_cosine_of_embeddings_after_the_references_columns() {
     }
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/embedding/sscd.safetensors");
     let segmenter = demo().join("segmenter");
+    let [generated, gallery, out] =
+        ["generated", "gallery", "scores.csv"].map(|name| folder.path().join(name));
     let mut arguments = vec![
         "score",
         "--generated",
-        "generated",
+        path(&generated),
         "--gallery",
-        "gallery",
-        "--out",
-        "scores.csv",
+        path(&gallery),
     ];
+    arguments.extend(["--out", path(&out)]);
     arguments.extend(["--segmenter", path(&segmenter), "--embedder", path(&weights)]);
     let run = pentimento(folder.path(), &arguments);
     assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));

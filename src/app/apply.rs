@@ -403,7 +403,7 @@ impl App {
         state.take_suggestion(&null);
     }
 
-    fn submit(&mut self, job: Job) {
+    pub(super) fn submit(&mut self, job: Job) {
         let (id, cancel) = self.engine.submit(job.clone());
         self.state.jobs.push(RunningJob::new(id, cancel, &job));
     }
@@ -572,6 +572,7 @@ impl App {
                 self.present(ctx, true);
             }
             Command::Tour => self.show_tour(Some(0)),
+            Command::Listen => self.toggle_listening(ctx, 0),
             Command::ToggleTheme => self.set_theme(ctx, !self.theme.dark),
             Command::LargerType => ctx.set_zoom_factor((ctx.zoom_factor() * 1.1).min(3.0)),
             Command::SmallerType => ctx.set_zoom_factor((ctx.zoom_factor() / 1.1).max(0.5)),

@@ -84,6 +84,8 @@ pub enum Command {
     Autoplay,
     /// Five cards that explain the window.
     Tour,
+    /// Take pictures that other programs push, or stop that.
+    Listen,
     /// Dark or light.
     ToggleTheme,
     /// Larger type.
@@ -176,6 +178,7 @@ impl Command {
             Present,
             Autoplay,
             Tour,
+            Listen,
             ToggleTheme,
             LargerType,
             SmallerType,
@@ -285,6 +288,10 @@ impl Command {
                 "Full-screen stage that shows one picture after the other by itself",
             ),
             Self::Tour => ("Tour", "Five cards that explain the window"),
+            Self::Listen => (
+                "Listen for pictures",
+                "Take pictures that other programs on this machine push, or stop taking them",
+            ),
             Self::ToggleTheme => ("Dark or light", "Change the appearance"),
             Self::LargerType => ("Larger type", "Make everything larger"),
             Self::SmallerType => ("Smaller type", "Make everything smaller"),
@@ -348,6 +355,7 @@ impl Command {
             | Self::ClearFilter
             | Self::ResetThresholds
             | Self::Tour
+            | Self::Listen
             | Self::ReferenceThresholds
             | Self::SuggestedThresholds
             | Self::Calibrate

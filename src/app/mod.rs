@@ -14,6 +14,7 @@ mod history;
 mod import_dialog;
 mod keys;
 mod layout;
+mod live_link;
 mod marks;
 mod on_stage;
 mod pace;

@@ -98,6 +98,17 @@ pub struct State {
     pub pace: Pace,
     /// Words about the arithmetic device, for the bar.
     pub device: String,
+    /// Where other programs can push pictures; `None` while nothing listens.
+    pub listening: Option<Listening>,
+}
+
+/// Where the window listens, and what a client must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// Address and port.
+    pub address: String,
+    /// The token.
+    pub token: String,
 }
 
 /// What is open on top of the panes.
@@ -423,6 +434,20 @@ impl State {
     /// Whether a run was handed in and has not ended.
     pub fn is_running(&self) -> bool {
         self.jobs.iter().any(|j| j.draws)
+    }
+
+    /// Looks at a pushed picture, unless the user looks at one of their choice; the first one becomes B.
+    pub fn show_pushed(&mut self, key: GenerationKey) {
+        let name: Arc<str> = super::live_link::NAME.into();
+        if self.compare.second.is_none() {
+            self.set_second(Some(name));
+        }
+        if !self.selection.pinned && !self.watching() {
+            self.selection.prompt = Some(key.prompt);
+            self.selection.prompts = [key.prompt].into();
+            self.selection.seed = Some(key.seed);
+            self.selection.evidence = 0;
+        }
     }
 
     /// Adds a card.

@@ -7,6 +7,7 @@ use super::{
     dialogs::{Dialogs, Wanted},
     events, import_dialog, keys,
     layout::{self, Layout, Panes},
+    live_link::LiveLink,
     on_stage::{Fingerprint, OnStage},
     paint, palette,
     panels::{bar, log},
@@ -30,6 +31,8 @@ pub struct AppOptions {
     pub device: String,
     /// Whether the tour opens for whoever has not seen it.
     pub tour: bool,
+    /// Port to listen on for pictures of other programs from the start; 0 lets the system choose.
+    pub listen: Option<u16>,
 }
 
 /// The application.
@@ -43,6 +46,7 @@ pub struct App {
     actions: Vec<Action>,
     /// Whether the tour was offered, in this session or before.
     toured: bool,
+    pub(super) live: LiveLink,
     gpu: Option<egui_wgpu::RenderState>,
     uploaded: Option<Fingerprint>,
     uploaded_second: Option<Fingerprint>,
@@ -103,10 +107,14 @@ impl App {
             thumbnails: Thumbnails::default(),
             actions: Vec::new(),
             toured: options.tour || remembered.toured,
+            live: LiveLink::new(&cc.egui_ctx),
             gpu: cc.wgpu_render_state.clone(),
             uploaded: None,
             uploaded_second: None,
         };
+        if let Some(port) = options.listen {
+            app.live.start(&cc.egui_ctx, port);
+        }
         if let Some(path) = options.open {
             app.apply(&cc.egui_ctx, Action::Open(path));
         }
@@ -141,6 +149,7 @@ impl App {
         for event in events {
             events::take(&mut self.state, &mut self.thumbnails, ctx, event, now);
         }
+        self.hear_live();
         self.load_earlier_results();
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         let chosen: Vec<(Wanted, PathBuf)> = self.dialogs.chosen().collect();

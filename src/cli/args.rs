@@ -12,6 +12,10 @@ pub struct Cli {
     /// What to open in the window: a study folder, a checkpoint (a folder in diffusers layout or a
     /// single .safetensors file), a folder of training images, or a prompt file. The demo study when nothing is named.
     pub study: Option<PathBuf>,
+    /// Take pictures that other programs on this machine push into the window (docs/live.md); on a port of the
+    /// system's choice when none is given
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
+    pub listen: Option<u16>,
     /// Parameters that every command knows.
     #[command(flatten)]
     pub common: Common,

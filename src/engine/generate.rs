@@ -30,6 +30,7 @@ impl Session {
             .detail(reason)
         })?;
         self.hold_weights(job.sampling.weights);
+        let job = &self.fitted(job);
         let variant = job.variant.as_ref();
         if variant.is_some() {
             // One that does not fit must not begin a run.
@@ -101,6 +102,26 @@ impl Session {
         Ok(Outcome::Done)
     }
 
+    /// The same job with no more pictures at once than the machine has room for.
+    fn fitted(&self, job: &GenerateJob) -> GenerateJob {
+        let mut job = job.clone();
+        let wanted = job.sampling.at_once;
+        let fitting = self.model_facts().map_or(wanted, |f| f.fitting(&job.sampling));
+        if fitting < wanted {
+            self.notice(
+                Problem::new(
+                    "Fewer pictures are drawn at once than asked for",
+                    "Choose fewer at once, or a smaller size.",
+                )
+                .detail(format!(
+                    "{wanted} at once need more memory than the machine has; {fitting} are drawn"
+                )),
+            );
+            job.sampling.at_once = fitting;
+        }
+        job
+    }
+
     /// The pictures of one group from noise to their records on disk.
     fn pictures(
         &self,
@@ -158,7 +179,7 @@ impl Session {
     }
 
     /// The second half of a picture's way: its matte, its matches, its record.
-    fn judge_and_record(
+    pub(super) fn judge_and_record(
         &self,
         mut generation: Generation,
         image: &RgbImage,

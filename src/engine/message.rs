@@ -66,6 +66,8 @@ pub enum Job {
     Refine(RefineJob),
     /// Lay the open study's gallery out on a plane, see [`Event::Map`].
     Map,
+    /// Segment and compare a finished picture that another program pushed, into a run of pushed pictures.
+    Take(TakeJob),
     /// Search for what remembers, with the open study's checkpoint. The variants that come out join the open study.
     Locate(Box<LocateJob>),
     /// Tell the pictures that an earlier run with these settings and this variant has given. Draws nothing.
@@ -77,6 +79,21 @@ pub enum Job {
     },
     /// Write a variant to a file; it then counts as opened from there.
     SaveVariant(PathBuf, Arc<Variant>),
+}
+
+/// A finished picture that another program pushed.
+#[derive(Clone, Debug)]
+pub struct TakeJob {
+    /// Its prompt and seed.
+    pub key: GenerationKey,
+    /// The prompt's text.
+    pub prompt: String,
+    /// What it is told as: the variant's place of its [`Generation`].
+    pub name: Arc<str>,
+    /// The picture.
+    pub image: Arc<RgbImage>,
+    /// `‖ε_cond − ε_uncond‖₂` per step, if the other program measured it.
+    pub noise_norm: Vec<f32>,
 }
 
 /// A region to find in a generated picture.
@@ -186,6 +203,8 @@ pub enum JobKind {
     Shortlist,
     /// Searching for what remembers.
     Locate,
+    /// Taking a picture that was pushed.
+    Take,
     /// Reading the results of an earlier run.
     EarlierResults,
     /// Writing a variant.
@@ -208,6 +227,7 @@ impl JobKind {
             Self::Map => "Laying out the gallery",
             Self::Shortlist => "Making the shortlist",
             Self::Locate => "Locating",
+            Self::Take => "Comparing a pushed picture",
             Self::EarlierResults => "Reading earlier results",
             Self::SaveVariant => "Saving the variant",
         }

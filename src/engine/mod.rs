@@ -32,6 +32,7 @@ mod runs;
 mod session;
 mod shelf;
 mod table;
+mod take;
 mod teller;
 mod views;
 mod worker;
@@ -44,7 +45,7 @@ pub use locate::{Findings, LocateJob, Method, NemoJob, StatisticsSource};
 pub use machine::MachineMemory;
 pub use message::{
     CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairPlace,
-    PairRequest, PairView, Progress, RefineJob, Refined, StepPreview, Survey,
+    PairRequest, PairView, Progress, RefineJob, Refined, StepPreview, Survey, TakeJob,
 };
 pub use model_facts::{ModelFacts, Room};
 pub use model_hash::model_hash;

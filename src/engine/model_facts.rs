@@ -29,16 +29,26 @@ pub enum Room {
 }
 
 impl ModelFacts {
-    /// Memory for one picture at a time.
+    /// Memory for as many pictures at once as `sampling` says.
     pub fn estimate(&self, sampling: &Sampling) -> MemoryEstimate {
+        let together = sampling.at_once.max(1) as usize;
         if self.on_cpu {
-            return self.needs.estimate(sampling, 1);
+            return self.needs.estimate(sampling, together);
         }
         let widened = Sampling {
             weights: WeightStorage::Widened,
             ..sampling.clone()
         };
-        self.needs.estimate(&widened, 1)
+        self.needs.estimate(&widened, together)
+    }
+
+    /// How many of the pictures that `sampling` wants at once the machine has room for; at least 1.
+    pub fn fitting(&self, sampling: &Sampling) -> u32 {
+        let mut fewer = sampling.clone();
+        while fewer.at_once > 1 && self.room(&self.estimate(&fewer)) == Room::None {
+            fewer.at_once /= 2;
+        }
+        fewer.at_once.max(1)
     }
 
     /// Whether the machine has room for so much. Memory of graphics processors is not known.

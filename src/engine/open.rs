@@ -73,6 +73,7 @@ impl Session {
         self.approximate = None;
         self.hashes = super::session::Hashes::default();
         self.table = None;
+        self.pushed = None;
         self.skipped.clear();
     }
 

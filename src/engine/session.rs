@@ -8,6 +8,7 @@ use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
     similarity::Index,
+    store::Run,
     study::{Problem, Skipped, StudyOutline, Variant, WeightStorage},
 };
 use candle_core::Device;
@@ -52,6 +53,8 @@ pub(super) struct Session {
     pub table: Option<PathBuf>,
     /// Files left out of what is open.
     pub skipped: Vec<Skipped>,
+    /// The run of pictures that other programs pushed, once one came.
+    pub pushed: Option<Run>,
     /// Stops the grouping of the former gallery.
     pub grouping: CancelToken,
 }
@@ -84,6 +87,7 @@ impl Session {
             hashes: Hashes::default(),
             table: None,
             skipped: Vec::new(),
+            pushed: None,
             grouping: CancelToken::default(),
         }
     }

@@ -81,6 +81,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                     Job::Calibrate => session.calibrate(id, &cancel),
                     Job::Refine(job) => session.refine(id, &cancel, &job),
                     Job::Map => session.map(id, &cancel),
+                    Job::Take(job) => session.take(id, &cancel, &job),
                     Job::Locate(job) => session.locate(id, &cancel, &job),
                     Job::EarlierResults { sampling, variant } => {
                         session.tell_earlier_results(&sampling, variant.as_deref());

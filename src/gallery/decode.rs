@@ -141,11 +141,22 @@ pub fn thumbnail(image: &RgbImage, max_side: u32) -> RgbImage {
     imageops::thumbnail(image, scaled(width), scaled(height))
 }
 
+/// As [`decode_rgb`], from bytes that are in memory; `name` stands for the file in messages.
+///
+/// # Errors
+/// As [`decode_rgb`].
+pub fn decode_rgb_bytes(name: &Path, bytes: &[u8]) -> Result<RgbImage, DecodeError> {
+    guarded(name, bytes).map(DynamicImage::into_rgb8)
+}
+
 fn decode(path: &Path) -> Result<DynamicImage, DecodeError> {
-    let bytes = read_image_file(path)?;
+    guarded(path, &read_image_file(path)?)
+}
+
+fn guarded(path: &Path, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
     // The decoders are other people's code fed with untrusted bytes: a panic in one of them must cost one
     // image, not the run. Everything it touched is dropped here.
-    catch_unwind(AssertUnwindSafe(|| decode_bytes(path, &bytes))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| decode_bytes(path, bytes))).unwrap_or_else(|_| {
         Err(DecodeError::Broken {
             path: path.to_owned(),
             reason: "the decoder failed on it".to_owned(),

@@ -11,8 +11,8 @@ mod tree;
 
 pub use cache::{cache_dir, content_hash, content_hashes, fingerprint, folder_hash};
 pub use decode::{
-    DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_matte, decode_rgb, decode_rgba,
-    read_image_file, thumbnail,
+    DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_matte, decode_rgb, decode_rgb_bytes,
+    decode_rgba, read_image_file, thumbnail,
 };
 pub use mattes::{MatteCache, PictureKey, write_matte};
 pub use scan::{ScannedGallery, is_image_name, scan, scan_flat};

@@ -436,12 +436,12 @@ mod tests {
             Err(NoThreshold::Kin { kin: 201, all: 400 })
         );
         assert!(
-            Null::new(&nearest[2..])
+            Null::new(&nearest[1..])
                 .threshold(Region::Background, 0.01)
                 .is_err()
         );
         assert!(
-            Null::new(&nearest[3..])
+            Null::new(&nearest[2..])
                 .threshold(Region::Background, 0.01)
                 .is_ok()
         );

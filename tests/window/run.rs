@@ -349,7 +349,13 @@ fn the_memory_a_run_needs_follows_its_settings() {
     sampling.height = 1024;
     fed.harness.state_mut().ask(Action::SetSampling(sampling));
     fed.settle();
-    assert_ne!(needs(&fed), small);
+    let large = needs(&fed);
+    assert_ne!(large, small);
+    let mut sampling = fed.harness.state().state().sampling.clone();
+    sampling.at_once = 4;
+    fed.harness.state_mut().ask(Action::SetSampling(sampling));
+    fed.settle();
+    assert_ne!(needs(&fed), large);
     fed.tell(facts(16 * GIB, GIB / 8));
     fed.settle();
     fed.harness.get_by_label_contains("expect swapping");

@@ -33,6 +33,13 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
             if search.on_hover_text("Find any command (Ctrl K)").clicked() {
                 cx.command(Command::Palette);
             }
+            if let Some(listening) = &cx.state.listening {
+                ui.label(RichText::new("Listening").small().color(cx.theme.accent))
+                    .on_hover_text(format!(
+                        "Other programs on this machine can push pictures.\naddress {}\ntoken {}",
+                        listening.address, listening.token
+                    ));
+            }
             if !cx.state.device.is_empty() {
                 ui.label(RichText::new(&cx.state.device).small().color(cx.theme.weak))
                     .on_hover_text("Where the model computes");

@@ -42,7 +42,11 @@ fn memory(ui: &mut Ui, theme: &Theme, facts: &ModelFacts, sampling: &Sampling) {
         _ => (theme.faint, None),
     };
     ui.label(line(words, color)).on_hover_text(format!(
-        "Main memory for one picture at a time, told from the files' headers.\n{estimate}"
+        "Main memory for {} at a time, told from the files' headers.\n{estimate}",
+        match sampling.at_once {
+            0 | 1 => "one picture".to_owned(),
+            n => format!("{n} pictures"),
+        }
     ));
     if let Some(warning) = warning {
         ui.label(line(warning, color));

@@ -179,6 +179,14 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
                 USUAL,
                 rng_words,
             );
+            rows.number(
+                ui,
+                "At once",
+                &mut sampling.at_once,
+                own_number(suggested),
+                USUAL,
+                |value| DragValue::new(value).range(1..=Sampling::MAX_AT_ONCE),
+            );
             if let Some(facts) = &cx.state.model {
                 let all = run_needs::storages(facts);
                 if !all.is_empty() {
@@ -222,6 +230,11 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
         sampling.height = sampling.height / 8 * 8;
         cx.ask(Action::SetSampling(sampling));
     }
+}
+
+/// One picture at a time is usual.
+fn own_number(suggested: Option<&Sampling>) -> Option<u32> {
+    suggested.map(|s| s.at_once)
 }
 
 /// Said of a value that the checkpoint's files give.
