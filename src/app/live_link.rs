@@ -25,11 +25,14 @@ enum Heard {
     Still(Still, RgbImage),
 }
 
+/// How starting to listen ended.
+type Start = Result<Server, String>;
+
 /// The socket and what it hears.
 pub struct LiveLink {
     heard: Receiver<Heard>,
     sink: Sink,
-    started: (Sender<Result<Server, String>>, Receiver<Result<Server, String>>),
+    started: (Sender<Start>, Receiver<Start>),
     server: Option<Server>,
 }
 
@@ -79,10 +82,7 @@ impl LiveLink {
         let work = move || {
             let result = Server::start(port, sink)
                 .map_err(|e| e.to_string())
-                .map(|server| {
-                    write_file(&server);
-                    server
-                });
+                .inspect(write_file);
             tell.send(result).ok();
             ctx.request_repaint();
         };

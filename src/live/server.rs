@@ -185,10 +185,7 @@ fn serve(stream: &TcpStream, token: &Token, sink: &Sink) -> Result<(), Unreadabl
     loop {
         match read_message(&mut from) {
             Ok(None) => return Ok(()),
-            Ok(Some(message)) => answer(
-                stream,
-                sink(message).as_ref().map(|()| ()).map_err(String::as_str),
-            )?,
+            Ok(Some(message)) => answer(stream, sink(message).as_ref().copied().map_err(String::as_str))?,
             Err(Unreadable::Wrong(reason)) => {
                 answer(stream, Err(&reason))?;
                 return Ok(());

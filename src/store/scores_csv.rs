@@ -90,12 +90,18 @@ pub fn write_scores_with_null(
     let percent = |p: Option<f64>| p.map(|p| ((1000.0 * p).round() / 1000.0) as f32);
     let background = |row: &ScoreRow| percent(standing(&row.scores)[1]);
     let foreground = |row: &ScoreRow| percent(standing(&row.scores)[0]);
-    let values: [&dyn Fn(&ScoreRow) -> Option<f32>; 2] = [&background, &foreground];
-    let own = NULL_COLUMNS.into_iter().zip(values);
-    let columns: Vec<ScoreColumn<'_>> = own
-        .map(|(name, value)| ScoreColumn { name, value })
-        .chain(more.iter().copied())
-        .collect();
+    let [of_background, of_foreground] = NULL_COLUMNS;
+    let own = [
+        ScoreColumn {
+            name: of_background,
+            value: &background,
+        },
+        ScoreColumn {
+            name: of_foreground,
+            value: &foreground,
+        },
+    ];
+    let columns: Vec<ScoreColumn<'_>> = own.into_iter().chain(more.iter().copied()).collect();
     write_scores_with(path, rows, &columns)
 }
 

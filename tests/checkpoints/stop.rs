@@ -120,10 +120,8 @@ fn a_large_checkpoint_stops_at_once() {
     let unet = |pipeline: &Pipeline| pipeline.predict(&latents, 481.0, &context);
     let vae = |pipeline: &Pipeline| pipeline.decode(&one);
     let text = |pipeline: &Pipeline| pipeline.encode_prompts(&["", "a house"]);
-    let all: [(
-        &str,
-        &(dyn Fn(&Pipeline) -> Result<Tensor, DiffusionError> + Sync),
-    ); 3] = [("text encoder", &text), ("UNet", &unet), ("VAE", &vae)];
+    type Part<'a> = &'a (dyn Fn(&Pipeline) -> Result<Tensor, DiffusionError> + Sync);
+    let all: [(&str, Part<'_>); 3] = [("text encoder", &text), ("UNet", &unet), ("VAE", &vae)];
     for (name, work) in all {
         let start = Instant::now();
         work(&pipeline).unwrap();

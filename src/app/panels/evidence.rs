@@ -119,6 +119,7 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
     let name = image.map_or_else(|| format!("image {gallery}"), |i| i.name());
     let copies = cx.state.study.copies_of(gallery);
     let title = match &cluster {
+        Some(c) if c.kind == ClusterKind::Duplicates && copies == 1 => "1 copy in the gallery".to_owned(),
         Some(c) if c.kind == ClusterKind::Duplicates => format!("{copies} copies in the gallery"),
         Some(c) if copies > 1 => {
             let words = c.kind.words();

@@ -11,7 +11,11 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
     let Some(key) = cx.state.selection.key() else {
         return;
     };
-    let (curve, steps) = cx.state.study.noise(key);
+    // Of the picture that is looked at, which may be B's.
+    let (curve, steps) = match cx.state.current() {
+        Some(shown) if cx.state.study.forming(key).is_none() => (&*shown.noise_norm, shown.noise_norm.len()),
+        _ => cx.state.study.noise(key),
+    };
     let (curve, steps) = (curve, steps.max(2));
     if ui.available_height() < 14.0 * UNIT {
         return;
