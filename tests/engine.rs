@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
+#[path = "engine/watch.rs"]
+mod watch;
 
 use common::{Ending, demo, engine, follow, follow_id};
 use image::{Rgb, RgbImage};

@@ -1,7 +1,8 @@
 //! The background worker: `Job` in, `Event` out. Owns the models and the caches; needs no window.
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
-//! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks.
+//! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks, `watch` follows a run that another
+//! process writes.
 
 mod device;
 mod eta;
@@ -19,6 +20,7 @@ mod session;
 mod shelf;
 mod teller;
 mod views;
+mod watch;
 mod worker;
 
 pub use device::{DeviceChoice, device_words, vector_level};

@@ -3,13 +3,14 @@
 use super::{
     CancelToken, Event, JobId, model_hash,
     session::{Session, checkpoint_problem},
+    watch::{Watch, outline_of_run},
     worker::Outcome,
 };
 use crate::{
     diffusion::Checkpoint,
     gallery,
     segmentation::Segmenter,
-    store::{self, Recognised, StudyFile},
+    store::{self, Recognised, Run, StudyFile},
     study::{Problem, Sampling, SamplingChoice, StudyOutline, Variant},
 };
 use std::{path::Path, sync::Arc};
@@ -18,7 +19,12 @@ impl Session {
     /// Opens a path of any kind; see [`super::Job::Open`].
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
+        let mut watched = None;
         let (mut outline, choice) = match store::recognise(path)? {
+            Recognised::Run(folder) => {
+                let run = watched.insert(Run::open_read(&folder)?);
+                outline_of_run(run, read_study, &mut notices)
+            }
             Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
@@ -30,6 +36,7 @@ impl Session {
 
         self.grouping.cancel();
         self.grouping = CancelToken::default();
+        self.watch = None;
         self.pipeline = None;
         self.edited = None;
         self.segmenter = None;
@@ -42,7 +49,10 @@ impl Session {
 
         self.open_segmenter();
         self.take_hashes();
-        self.tell_earlier_results();
+        match watched {
+            Some(run) => self.watch_run(run)?,
+            None => self.tell_earlier_results(),
+        }
         if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
@@ -63,6 +73,27 @@ impl Session {
         Ok(Outcome::Done)
     }
 
+    /// Follows a run from here on.
+    fn watch_run(&mut self, run: Run) -> Result<(), Problem> {
+        let made_with = run.parameters().gallery.as_deref();
+        if let Some(root) = self.outline.gallery_root.clone()
+            && made_with.is_some_and(|hash| hash != self.hashes.gallery)
+        {
+            self.notice(
+                Problem::new(
+                    "The gallery is not the one this run was compared with",
+                    "Training images are found by their names; scores are shown as recorded.",
+                )
+                .at(root),
+            );
+        }
+        let watch = Watch::begin(run, self.outline.clone(), self.shelf.clone(), self.teller.clone());
+        self.watch = Some(watch.map_err(|e| {
+            Problem::new("The run cannot be watched", "Open it again.").detail(e.to_string())
+        })?);
+        Ok(())
+    }
+
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
     /// then it starts a new, loose study, which further parts join.
     fn with_part(&self, part: Recognised, notices: &mut Vec<Problem>) -> Result<StudyOutline, Problem> {
@@ -80,7 +111,7 @@ impl Session {
             outline.seeds = vec![0, 1, 2, 3];
         }
         match part {
-            Recognised::Study(_) | Recognised::Variant(_) => {}
+            Recognised::Study(_) | Recognised::Variant(_) | Recognised::Run(_) => {}
             Recognised::Checkpoint(path) => {
                 // A single file is named without its ending.
                 let name = if path.is_file() {
@@ -103,13 +134,6 @@ impl Session {
                 notices.extend(bad_lines);
             }
             Recognised::Segmenter(path) => outline.segmenter = Some(path),
-            Recognised::Run(folder) => {
-                return Err(Problem::new(
-                    "This is a run, not a study",
-                    "Open the study folder it belongs to; its runs are read with it.",
-                )
-                .at(folder));
-            }
         }
         Ok(outline)
     }

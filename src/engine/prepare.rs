@@ -34,7 +34,7 @@ struct Rows {
 impl Session {
     /// Hash of the gallery's pictures and ready-made mattes.
     pub(super) fn hash_gallery(&self) -> io::Result<String> {
-        if self.outline.gallery.is_empty() {
+        if self.outline.gallery.is_empty() || self.outline.gallery_root.is_none() {
             return Ok(String::new());
         }
         gallery::fingerprint(&self.outline.gallery)
@@ -42,7 +42,8 @@ impl Session {
 
     /// Opens the prepared gallery from the cache, or prepares it.
     pub(super) fn prepare_gallery(&mut self, id: JobId, cancel: &CancelToken) -> Result<Outcome, Problem> {
-        if self.outline.gallery.is_empty() {
+        // Without a folder the gallery is a list of names that a run brought.
+        if self.outline.gallery.is_empty() || self.outline.gallery_root.is_none() {
             return Ok(Outcome::Done);
         }
         let lacks_matte = self.outline.gallery.iter().any(|g| g.matte.is_none());

@@ -1,6 +1,6 @@
 //! What the engine holds of the open study: models, prepared gallery, run.
 
-use super::{CancelToken, EngineOptions, Event, shelf::Shelf, teller::Teller};
+use super::{CancelToken, EngineOptions, Event, shelf::Shelf, teller::Teller, watch::Watch};
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
     segmentation::Segmenter,
@@ -34,6 +34,8 @@ pub(super) struct Session {
     pub hashes: Hashes,
     /// Stops the grouping of the former gallery.
     pub grouping: CancelToken,
+    /// The run that is watched, if one was opened.
+    pub watch: Option<Watch>,
 }
 
 /// Content hashes that name the parts in a run's parameters; empty for a missing part.
@@ -59,6 +61,7 @@ impl Session {
             gallery: None,
             hashes: Hashes::default(),
             grouping: CancelToken::default(),
+            watch: None,
         }
     }
 

@@ -36,7 +36,10 @@ pub(super) fn write_with(target: &Path, content: impl FnOnce(&mut File) -> io::R
     let mut temporary = builder.tempfile_in(folder)?;
     content(temporary.as_file_mut())?;
     temporary.as_file().sync_all()?;
-    temporary.persist(target).map_err(|e| e.error)?;
+    // Through the C library's rename, which the fault tests can interrupt; tempfile calls the kernel directly.
+    let mut path = temporary.into_temp_path();
+    fs::rename(&path, target)?;
+    path.disable_cleanup(true);
     sync_folder(folder);
     Ok(())
 }

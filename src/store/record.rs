@@ -69,12 +69,11 @@ impl Record {
         Ok(())
     }
 
-    /// The picture as the rest of the program knows it. Matches are found again by name; those with images
-    /// that are not in the gallery are left out.
+    /// The picture as the rest of the program knows it. Matches are found again by name.
     pub(super) fn generation(
         &self,
         folder: &Path,
-        gallery: &GalleryNames<'_>,
+        gallery: &mut GalleryNames,
         seconds: f32,
         thumbnail: RgbImage,
         variant: Option<Arc<str>>,
@@ -104,32 +103,41 @@ impl Record {
     }
 }
 
-/// Gallery indices by file name.
-pub(super) struct GalleryNames<'a> {
-    gallery: &'a [GalleryImage],
+/// Gallery indices by file name, to find the training images of records again.
+#[derive(Clone, Debug, Default)]
+pub struct GalleryNames {
     by_name: HashMap<String, u32>,
+    /// Index of the next name that is not in the gallery; `None` leaves matches with such names out.
+    next: Option<u32>,
 }
 
-impl<'a> GalleryNames<'a> {
-    pub(super) fn new(gallery: &'a [GalleryImage]) -> Self {
-        let by_name = gallery
-            .iter()
-            .zip(0..)
-            .map(|(image, at)| (image.name(), at))
-            .collect();
-        Self { gallery, by_name }
+impl GalleryNames {
+    /// The names of a gallery that is there. Matches with images that are not in it are left out.
+    pub fn new(gallery: &[GalleryImage]) -> Self {
+        let by_name = gallery.iter().zip(0..).map(|(image, at)| (image.name(), at));
+        Self {
+            by_name: by_name.collect(),
+            next: None,
+        }
     }
 
-    fn index(&self, found: &RecordMatch) -> Option<u32> {
-        let same_place = self
-            .gallery
-            .get(found.gallery as usize)
-            .is_some_and(|g| g.name() == found.name);
-        if same_place {
-            Some(found.gallery)
-        } else {
-            self.by_name.get(&found.name).copied()
+    /// The names of a gallery that is not at hand: names beyond those given are numbered as they come, so that
+    /// scores still count.
+    pub fn growing(gallery: &[GalleryImage]) -> Self {
+        Self {
+            next: Some(gallery.len() as u32),
+            ..Self::new(gallery)
         }
+    }
+
+    fn index(&mut self, found: &RecordMatch) -> Option<u32> {
+        if let Some(&at) = self.by_name.get(&found.name) {
+            return Some(at);
+        }
+        let at = self.next?;
+        self.next = Some(at + 1);
+        self.by_name.insert(found.name.clone(), at);
+        Some(at)
     }
 }
 
