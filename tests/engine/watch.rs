@@ -144,8 +144,7 @@ fn a_run_finds_its_study_and_is_left_when_another_is_opened() {
         "{notices:?}"
     );
     add(&mut run, 1, 0, "bm-brewery-03.jpg");
-    let (judged, _) = hear(&handle, 1, "");
-    let last = judged.last().unwrap();
+    let last = hear(&handle, 1, 0);
     assert_eq!(
         outline.gallery[last.matches[0].gallery as usize].name(),
         "bm-brewery-03.jpg"
