@@ -2,7 +2,8 @@
 //!
 //! The rooms, and the one way the arrows between them run:
 //! `app, cli → engine → memorization → {diffusion, segmentation, similarity, gallery} → study`;
-//! `engine → store → study`; `{gallery, store} → tables → study`; `render` is used by `app` only.
+//! `engine → report → {render, similarity, gallery, store} → study`; `engine → store → study`; `{gallery, store} → tables → study`; `render` is used by
+//! `app` and `report` only.
 
 pub mod app;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod engine;
 pub mod gallery;
 pub mod memorization;
 pub mod render;
+pub mod report;
 pub mod segmentation;
 pub mod similarity;
 pub mod store;

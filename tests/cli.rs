@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
+#[path = "cli/report.rs"]
+mod report;
+#[path = "cli/shards.rs"]
+mod shards;
 
 use common::demo;
 use std::{

@@ -36,6 +36,7 @@ fn job(outline: &StudyOutline, prompts: usize, seeds: Vec<u64>) -> GenerateJob {
         sampling,
         variant: None,
         redraw: false,
+        shard: None,
     }
 }
 

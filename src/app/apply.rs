@@ -3,6 +3,7 @@
 use super::{
     action::{Action, Pick},
     command::Command,
+    copy_picture,
     dialogs::Wanted,
     history::Moment,
     layout,
@@ -10,7 +11,7 @@ use super::{
     window::App,
 };
 use crate::{
-    engine::{GenerateJob, Job},
+    engine::{GenerateJob, Job, ReportJob},
     study::{GenerationKey, Problem, Prompt, parse_seeds},
 };
 use egui::Context;
@@ -267,6 +268,7 @@ impl App {
             sampling,
             variant,
             redraw,
+            shard: None,
         }));
     }
 
@@ -292,6 +294,14 @@ impl App {
                 self.generate(prompts);
             }
             Command::Stop => state.jobs.iter().for_each(|j| j.cancel.cancel()),
+            Command::ExportReport => {
+                let thresholds = Some(state.thresholds);
+                self.submit(Job::Report(ReportJob {
+                    thresholds,
+                    ..ReportJob::default()
+                }));
+            }
+            Command::CopyPicture => copy_picture::copy(ctx, state, &self.theme),
             Command::RunSettings => state.open.run_settings = !state.open.run_settings,
             Command::NextPrompt => state.step_prompt(1),
             Command::PreviousPrompt => state.step_prompt(-1),

@@ -72,6 +72,10 @@ pub enum Command {
     ResetLayout,
     /// Take all cards away.
     DismissNotices,
+    /// Write a report of what is shown.
+    ExportReport,
+    /// The shown picture with its overlay, to paste elsewhere.
+    CopyPicture,
     /// Leave.
     Quit,
 }
@@ -108,7 +112,16 @@ impl Command {
     /// All commands, in the order of the palette.
     pub fn all() -> Vec<Self> {
         use Command::*;
-        let mut all = vec![OpenFolder, OpenFile, OpenPath, Run, RunAll, Stop, RunSettings];
+        let mut all = vec![
+            OpenFolder,
+            OpenFile,
+            OpenPath,
+            Run,
+            RunAll,
+            Stop,
+            RunSettings,
+            ExportReport,
+        ];
         all.extend([
             NextPrompt,
             PreviousPrompt,
@@ -124,6 +137,7 @@ impl Command {
         all.extend([
             ToggleSplit,
             ToggleControls,
+            CopyPicture,
             ZoomIn,
             ZoomOut,
             ZoomFit,
@@ -164,6 +178,14 @@ impl Command {
             Self::RunAll => ("Run all prompts", "Draw every prompt of the study"),
             Self::Stop => ("Stop", "Stop running and waiting jobs; what is finished stays"),
             Self::RunSettings => ("Run settings", "Seeds, steps, guidance, size, scheduler"),
+            Self::ExportReport => (
+                "Export report",
+                "One HTML file with everything the shown runs say, at these thresholds",
+            ),
+            Self::CopyPicture => (
+                "Copy picture",
+                "The shown picture with its overlay, to paste elsewhere",
+            ),
             Self::NextPrompt => ("Next prompt", "Look at the next prompt of the list"),
             Self::PreviousPrompt => ("Previous prompt", "Look at the previous prompt of the list"),
             Self::SelectAllPrompts => (
@@ -223,6 +245,8 @@ impl Command {
         match self {
             Self::OpenFolder => command(Key::O),
             Self::OpenPath => both(Key::O),
+            Self::ExportReport => command(Key::E),
+            Self::CopyPicture => command(Key::C),
             Self::Run => command(Key::Enter),
             Self::RunAll => both(Key::Enter),
             Self::Stop => command(Key::Period),
@@ -277,6 +301,8 @@ impl Command {
         match self {
             Self::OpenFolder | Self::OpenFile | Self::OpenPath => Chapter::Study,
             Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
+            Self::ExportReport => Chapter::Study,
+            Self::CopyPicture => Chapter::Stage,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
             Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {
                 Chapter::Walk

@@ -6,6 +6,7 @@ mod apply;
 mod command;
 mod context;
 mod controls;
+mod copy_picture;
 mod dialogs;
 mod events;
 mod history;

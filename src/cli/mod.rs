@@ -7,9 +7,14 @@ mod doctor;
 mod export;
 mod generate;
 mod images;
+mod merge;
+mod picture;
+mod plan;
+mod report;
 mod scan;
 mod score;
 mod segment;
+mod watch;
 
 use crate::study::Problem;
 pub use args::{Cli, Command};
@@ -22,19 +27,22 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Segment(args) => segment::run(&args, common),
         Command::Score(args) => score::run(&args, common),
         Command::Scan(args) => scan::run(&args, common),
+        Command::Merge(args) => merge::run(&args, common),
+        Command::Report(args) => report::run(&args, common),
+        Command::Picture(args) => picture::run(&args),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            report(&problem);
+            tell(&problem);
             ExitCode::FAILURE
         }
     }
 }
 
-fn report(problem: &Problem) {
+fn tell(problem: &Problem) {
     eprintln!("pentimento: {problem}");
 }
 

@@ -2,17 +2,15 @@
 
 use super::{
     args::{Common, ScanArgs},
-    console::Console,
+    plan::{self, Plan},
+    watch::Watch,
 };
 use crate::{
-    engine::{self, EngineHandle, EngineOptions, Event, GenerateJob, Job, JobId},
+    engine::{self, EngineHandle, EngineOptions, GenerateJob, Job},
     store::{read_prompts, read_variant},
-    study::{
-        Generation, GenerationKey, Problem, SamplingChoice, StudyOutline, Tally, Variant, Verdict,
-        tally_by_group,
-    },
+    study::{GenerationKey, Problem, SamplingChoice, StudyOutline, Tally, Variant, Verdict, tally_by_group},
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 /// Draws, segments and compares every prompt × seed that the run does not hold yet, then sums up.
 pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
@@ -22,20 +20,26 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .map(read_variant)
         .transpose()?
         .map(Arc::new);
+    let out = match args.shard {
+        Some(shard) => args.out.join(shard.folder()),
+        None => args.out.clone(),
+    };
+    // A plan draws one picture, which nobody needs afterwards.
+    let scratch = tempfile::tempdir().map_err(|e| super::failed("No temporary folder can be made", &e))?;
     let (handle, side) = EngineHandle::pair();
     let options = EngineOptions {
         threads: common.threads,
-        run_folder: Some(args.out.clone()),
+        run_folder: Some(if args.plan {
+            scratch.path().join("plan")
+        } else {
+            out.clone()
+        }),
         default_segmenter: engine::default_segmenter(),
         device: common.device,
     };
     engine::start(side, options, Arc::new(|| {}))
         .map_err(|e| super::failed("The engine cannot be started", &e))?;
-    let mut watch = Watch {
-        console: Console::new(common.quiet),
-        outline: None,
-        judged: BTreeMap::new(),
-    };
+    let mut watch = Watch::new(common.quiet);
 
     let (open, _) = handle.submit(Job::Open(args.study.clone()));
     watch.until_done(&handle, open)?;
@@ -69,6 +73,10 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         prompts: prompts.clone(),
         seeds,
         sampling: SamplingChoice {
+            steps: args.steps,
+            guidance: args.guidance,
+            width: args.size,
+            height: args.size,
             scheduler: args.scheduler,
             rng: args.rng,
             ..SamplingChoice::default()
@@ -76,7 +84,15 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .over(&outline.sampling),
         variant: variant.clone(),
         redraw: false,
+        shard: args.shard,
     };
+    let plan = Plan::of(&job, &out);
+    if args.plan {
+        return print_plan(&plan, &handle, &job, args);
+    }
+    if !common.quiet {
+        eprintln!("{}", plan.words());
+    }
     let (generate, _) = handle.submit(Job::Generate(job));
     watch.until_done(&handle, generate)?;
 
@@ -86,66 +102,49 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .filter(|g| wanted.contains(&g.key))
         .map(|g| &**g);
     let tallies = tally_by_group(judged, &prompts, &outline.thresholds);
-    print_summary(&tallies, &outline, variant.as_deref(), args)
+    print_summary(&tallies, &outline, variant.as_deref(), &out, args.json)
+}
+
+fn print_plan(plan: &Plan, handle: &EngineHandle, job: &GenerateJob, args: &ScanArgs) -> Result<(), Problem> {
+    let each = plan::seconds_each(handle, job)?;
+    let time = Duration::from_secs_f64(each * plan.open as f64);
+    if args.json {
+        let plan = serde_json::json!({
+            "pictures": plan.open,
+            "there": plan.there,
+            "seconds_each": each,
+            "seconds": time.as_secs_f64(),
+            "bytes_at_most": plan.bytes,
+        });
+        println!("{plan:#}");
+    } else {
+        println!(
+            "{}; about {each:.1} s a picture, {} in all on this machine",
+            plan.words(),
+            plan::long(time)
+        );
+    }
+    Ok(())
 }
 
 fn prompts_from(file: &Path) -> Result<Vec<crate::study::Prompt>, Problem> {
     let (prompts, notices) = read_prompts(file)?;
     for notice in notices {
-        super::report(&notice);
+        super::tell(&notice);
     }
     Ok(prompts)
-}
-
-struct Watch {
-    console: Console,
-    outline: Option<Arc<StudyOutline>>,
-    judged: BTreeMap<GenerationKey, Arc<Generation>>,
-}
-
-impl Watch {
-    fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
-        loop {
-            let event = handle.events().recv().map_err(|_| {
-                Problem::new(
-                    "The engine ended early",
-                    "Everything finished so far is in the run folder.",
-                )
-            })?;
-            match event {
-                Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),
-                Event::Opened(outline) => self.outline = Some(outline),
-                Event::Judged(generation) => {
-                    self.judged.insert(generation.key, generation);
-                }
-                Event::Notice(problem) => {
-                    self.console.end();
-                    super::report(&problem);
-                }
-                Event::Finished(id) if id == job => {
-                    self.console.end();
-                    return Ok(());
-                }
-                Event::Cancelled(id) if id == job => return Err(Problem::new("Stopped", "")),
-                Event::Failed(id, problem) if id == job => {
-                    self.console.end();
-                    return Err(problem);
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 fn print_summary(
     tallies: &BTreeMap<String, Tally>,
     outline: &StudyOutline,
     variant: Option<&Variant>,
-    args: &ScanArgs,
+    out: &Path,
+    json: bool,
 ) -> Result<(), Problem> {
-    if args.json {
+    if json {
         let summary = serde_json::json!({
-            "run": args.out,
+            "run": out,
             "study": outline.name,
             "variant": variant.map(Variant::id),
             "arithmetic": outline.arithmetic,
@@ -164,7 +163,7 @@ fn print_summary(
         outline.thresholds.foreground,
         outline.thresholds.background,
         outline.arithmetic,
-        args.out.display()
+        out.display()
     );
     println!("{:<12} {:>6} {:>6} {:>6} {:>6}", "group", "VM", "FM", "BM", "NM");
     for (group, tally) in tallies {

@@ -42,6 +42,7 @@ impl Session {
             self.notice(notice.clone());
         }
         refuse_other_prompts(&run, &job.prompts)?;
+        self.show(run.folder());
         let mut held = if job.redraw || run.records().is_empty() {
             HashMap::new()
         } else {
@@ -51,6 +52,9 @@ impl Session {
             .prompts
             .iter()
             .flat_map(|p| job.seeds.iter().map(move |&s| (p, s)))
+            .enumerate()
+            .filter(|(place, _)| job.shard.is_none_or(|s| s.holds(*place)))
+            .map(|(_, picture)| picture)
             .collect();
         let mut progress = self.teller.progress(id, JobKind::Generate, work.len());
         progress.at(0.0);

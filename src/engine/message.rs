@@ -1,6 +1,9 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use crate::study::{Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, StudyOutline, Variant};
+use crate::report::PageOptions;
+use crate::study::{
+    Cluster, Generation, GenerationKey, Problem, Prompt, Sampling, Shard, StudyOutline, Thresholds, Variant,
+};
 use image::{GrayImage, RgbImage};
 use std::{
     path::PathBuf,
@@ -40,10 +43,31 @@ pub enum Job {
     Open(PathBuf),
     /// Draw, segment and compare pictures of the open study.
     Generate(GenerateJob),
+    /// Write a report; answered by [`Event::Written`].
+    Report(ReportJob),
+}
+
+/// A report to write.
+#[derive(Clone, Debug, Default)]
+pub struct ReportJob {
+    /// Run folders; empty for the runs whose pictures the open study shows.
+    pub runs: Vec<PathBuf>,
+    /// The HTML file; `None` for `reports/RUN.html` in the study's folder (or the user's data folder).
+    pub out: Option<PathBuf>,
+    /// What counts as memorized; `None` for the study's thresholds.
+    pub thresholds: Option<Thresholds>,
+    /// How many pictures the document shows.
+    pub pictures: PageOptions,
+    /// The scores of the (one) run in the reference's columns.
+    pub csv: Option<PathBuf>,
+    /// Everything the report says as JSON.
+    pub json: Option<PathBuf>,
+    /// One row a picture as Parquet.
+    pub parquet: Option<PathBuf>,
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GenerateJob {
     /// What to draw.
     pub prompts: Vec<Prompt>,
@@ -56,6 +80,8 @@ pub struct GenerateJob {
     /// Draw pictures again that the run already holds (they come out the same; the first record stays).
     /// Otherwise their results are told at once.
     pub redraw: bool,
+    /// Only this part of the pictures.
+    pub shard: Option<Shard>,
 }
 
 /// The kinds of work a progress line can speak of.
@@ -69,6 +95,8 @@ pub enum JobKind {
     Cluster,
     /// Drawing, segmenting and comparing pictures.
     Generate,
+    /// Writing a report.
+    Report,
 }
 
 impl JobKind {
@@ -79,6 +107,7 @@ impl JobKind {
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
             Self::Generate => "Generating",
+            Self::Report => "Writing the report",
         }
     }
 }
@@ -163,6 +192,8 @@ pub enum Event {
     Pair(Arc<PairView>),
     /// Small copy of a gallery image, at most 128 px on a side.
     Thumbnail(u32, Arc<RgbImage>),
+    /// A file that was asked for is written.
+    Written(PathBuf),
     /// Something to tell that does not stop the job (a broken image in the gallery, a torn last line).
     Notice(Problem),
     /// A job is done.

@@ -1,7 +1,7 @@
 //! The background worker: `Job` in, `Event` out. Owns the models and the caches; needs no window.
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
-//! `prepare` and `generate` are the jobs, over the state in `session`; `views` answers looks, `watch` follows a run that another
+//! `prepare`, `generate` and `reporting` are the jobs, over the state in `session`; `views` answers looks, `watch` follows a run that another
 //! process writes.
 
 mod device;
@@ -15,6 +15,7 @@ mod picture;
 mod places;
 mod pool;
 mod prepare;
+mod reporting;
 mod runs;
 mod session;
 mod shelf;
@@ -27,7 +28,8 @@ pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use message::{
-    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, StepPreview,
+    CancelToken, Event, GenerateJob, Job, JobId, JobKind, PairRequest, PairView, Progress, ReportJob,
+    StepPreview,
 };
 pub use model_hash::model_hash;
 pub use picture::read_with_matte;

@@ -37,6 +37,7 @@ impl Session {
         self.grouping.cancel();
         self.grouping = CancelToken::default();
         self.watch = None;
+        self.shown.clear();
         self.pipeline = None;
         self.edited = None;
         self.segmenter = None;
@@ -56,7 +57,8 @@ impl Session {
         if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
-        if self.checkpoint.is_some() {
+        // Whoever watches a run may never draw; then the model is loaded when it is needed.
+        if self.checkpoint.is_some() && self.watch.is_none() {
             self.pipeline()?;
         }
         Ok(Outcome::Done)
@@ -87,6 +89,7 @@ impl Session {
                 .at(root),
             );
         }
+        self.show(&run.folder().to_owned());
         let watch = Watch::begin(run, self.outline.clone(), self.shelf.clone(), self.teller.clone());
         self.watch = Some(watch.map_err(|e| {
             Problem::new("The run cannot be watched", "Open it again.").detail(e.to_string())

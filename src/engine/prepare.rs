@@ -12,9 +12,9 @@ use crate::{
     gallery::{self, cache_dir},
     memorization::{ClusterLimits, cluster},
     similarity::{Index, IndexBuilder},
-    study::{Link, Problem},
+    study::{Cluster, Link, Problem},
 };
-use rayon::prelude::*;
+use rayon::{ThreadPool, prelude::*};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{fs, io, path::Path, sync::Arc, thread};
@@ -84,9 +84,10 @@ impl Session {
         self.gallery = Some(PreparedGallery {
             index: Arc::new(index),
             rows: Arc::new(rows),
+            links_file: file.with_extension("links.json"),
         });
         self.teller.tell(Event::GalleryReady);
-        self.group_gallery(&file.with_extension("links.json"));
+        self.group_gallery();
         Ok(Outcome::Done)
     }
 
@@ -164,47 +165,61 @@ impl Session {
     }
 
     /// Groups the gallery on a thread of its own, beside whatever comes next.
-    fn group_gallery(&self, links_file: &Path) {
-        let Some(PreparedGallery { index, rows }) = &self.gallery else {
+    fn group_gallery(&self) {
+        let Some(gallery) = self.gallery.clone() else {
             return;
         };
-        let (index, rows) = (index.clone(), rows.clone());
-        let (cancel, teller, file) = (self.grouping.clone(), self.teller.clone(), links_file.to_owned());
+        let (cancel, teller) = (self.grouping.clone(), self.teller.clone());
         let count = self.outline.gallery.len();
         let work = move || {
-            let limits = ClusterLimits::default();
-            let links = match read_links(&file, limits) {
-                Some(links) => links,
-                None => {
-                    let Ok(pool) = compute_pool(1) else { return };
-                    let found = pool.install(|| {
-                        let stop = || cancel.is_cancelled();
-                        index.links(limits.foreground, limits.background, &stop, &|_, _| {})
-                    });
-                    let Some(links) = found else { return };
-                    let links: Vec<Link> = links
-                        .into_iter()
-                        .map(|l| Link {
-                            a: rows[l.a as usize],
-                            b: rows[l.b as usize],
-                            ..l
-                        })
-                        .collect();
-                    let kept = KeptLinks { limits, links };
-                    if let Ok(text) = serde_json::to_vec(&kept) {
-                        fs::write(&file, text).ok(); // a cache that cannot be written costs time, no more
-                    }
-                    kept.links
-                }
-            };
-            if !cancel.is_cancelled() {
-                teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits))));
+            let Ok(pool) = compute_pool(1) else { return };
+            let stop = || cancel.is_cancelled();
+            if let Some(clusters) = clusters(&gallery, count, &pool, &stop)
+                && !cancel.is_cancelled()
+            {
+                teller.tell(Event::Clusters(Arc::new(clusters)));
             }
         };
         if let Err(error) = thread::Builder::new().name("grouping".into()).spawn(work) {
             log::warn!("the gallery is not grouped: {error}");
         }
     }
+}
+
+/// The groups of a gallery, from its links in the cache or computed now; `None` when stopped.
+pub(super) fn clusters(
+    gallery: &PreparedGallery,
+    count: usize,
+    pool: &ThreadPool,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Option<Vec<Cluster>> {
+    let limits = ClusterLimits::default();
+    let PreparedGallery {
+        index,
+        rows,
+        links_file,
+    } = gallery;
+    let links = match read_links(links_file, limits) {
+        Some(links) => links,
+        None => {
+            let found =
+                pool.install(|| index.links(limits.foreground, limits.background, stop, &|_, _| {}))?;
+            let links = found.into_iter().map(|l| Link {
+                a: rows[l.a as usize],
+                b: rows[l.b as usize],
+                ..l
+            });
+            let kept = KeptLinks {
+                limits,
+                links: links.collect(),
+            };
+            if let Ok(text) = serde_json::to_vec(&kept) {
+                fs::write(links_file, text).ok(); // a cache that cannot be written costs time, no more
+            }
+            kept.links
+        }
+    };
+    Some(cluster(count, &links, limits))
 }
 
 #[derive(Serialize, Deserialize)]

@@ -58,7 +58,7 @@ impl Session {
     }
 
     /// Tells what the open study's own settings have already given. Reads, never writes.
-    pub(super) fn tell_earlier_results(&self) {
+    pub(super) fn tell_earlier_results(&mut self) {
         let parameters = self.parameters(&self.outline.sampling, None);
         let folders = match &self.options.run_folder {
             Some(folder) => vec![folder.clone()],
@@ -73,6 +73,7 @@ impl Session {
                 for generation in self.held_by(&run).into_values() {
                     self.tell_judged(generation);
                 }
+                self.show(&folder);
             }
             Ok(_) => {}
             Err(problem) => self.notice(problem),

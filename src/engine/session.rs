@@ -8,14 +8,20 @@ use crate::{
     study::{Problem, StudyOutline, Variant},
 };
 use rayon::ThreadPool;
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// The gallery, ready to be searched.
+/// The gallery, ready to be searched. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct PreparedGallery {
     /// The searchable pyramids.
     pub index: Arc<Index>,
     /// Gallery index of each row of `index` (images that could not be read have no row).
     pub rows: Arc<Vec<u32>>,
+    /// Where the links between its images are kept.
+    pub links_file: PathBuf,
 }
 
 /// State of the engine thread. Fields are taken out and put back by the jobs in `open` and `generate`.
@@ -34,6 +40,8 @@ pub(super) struct Session {
     pub hashes: Hashes,
     /// Stops the grouping of the former gallery.
     pub grouping: CancelToken,
+    /// Folders of the runs whose pictures are shown.
+    pub shown: Vec<PathBuf>,
     /// The run that is watched, if one was opened.
     pub watch: Option<Watch>,
 }
@@ -61,6 +69,7 @@ impl Session {
             gallery: None,
             hashes: Hashes::default(),
             grouping: CancelToken::default(),
+            shown: Vec::new(),
             watch: None,
         }
     }
@@ -69,6 +78,13 @@ impl Session {
     pub fn forget_models(&mut self) {
         self.pipeline = None;
         self.edited = None;
+    }
+
+    /// Remembers that pictures of this run are shown.
+    pub fn show(&mut self, run: &Path) {
+        if !self.shown.iter().any(|known| known == run) {
+            self.shown.push(run.to_owned());
+        }
     }
 
     pub fn notice(&self, problem: Problem) {

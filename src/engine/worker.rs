@@ -67,6 +67,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                 catch_unwind(AssertUnwindSafe(|| match job {
                     Job::Open(path) => session.open(id, &cancel, &path),
                     Job::Generate(job) => session.generate(id, &cancel, &job),
+                    Job::Report(job) => session.report(id, &cancel, &job),
                 }))
                 .unwrap_or_else(|panic| {
                     session.forget_models();

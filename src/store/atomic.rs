@@ -1,5 +1,6 @@
 //! Files that are there whole or not at all.
 
+use crate::study::Problem;
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -17,6 +18,14 @@ const SUFFIX: &str = ".part";
 /// As the operating system reports; the target is then unchanged.
 pub(super) fn write(target: &Path, content: &[u8]) -> io::Result<()> {
     write_with(target, |file| file.write_all(content))
+}
+
+/// Writes a file outside a run as a whole, or not at all: a report, a table, a picture.
+///
+/// # Errors
+/// A problem that names the file.
+pub fn write_whole(target: &Path, content: &[u8]) -> Result<(), Problem> {
+    write(target, content).map_err(|e| Problem::io("The file could not be written", target, &e))
 }
 
 /// As [`write`], with the content written by a closure.

@@ -3,6 +3,7 @@
 
 mod atomic;
 mod image_names;
+mod merge;
 mod picture;
 mod prompts;
 mod recognise;
@@ -20,7 +21,9 @@ mod variant_file;
 mod variant_sidecar;
 mod variant_text;
 
+pub use atomic::write_whole;
 pub use image_names::{PictureName, parse_picture_name};
+pub use merge::{Merged, find_runs, merge};
 pub use picture::{picture_text, write_picture};
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};

@@ -244,6 +244,11 @@ impl Run {
         &self.records
     }
 
+    /// The record of a picture, if it is finished.
+    pub fn record(&self, key: &GenerationKey) -> Option<&Record> {
+        self.places.get(key).map(|&at| &self.records[at])
+    }
+
     /// Whether a picture is finished.
     pub fn has(&self, key: &GenerationKey) -> bool {
         self.places.contains_key(key)

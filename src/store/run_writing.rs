@@ -5,12 +5,13 @@ use super::{
     record::Record,
     record_lines::{self, Timing},
     run::{IMAGES, MATTES, RECORDS, Run, TIMINGS},
+    run_lock::not_a_device,
 };
 use crate::study::{GenerationKey, Problem};
 use image::{GrayImage, RgbImage};
 use sha2::{Digest, Sha256};
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     path::PathBuf,
 };
@@ -132,6 +133,42 @@ impl Run {
         Ok(())
     }
 
+    /// Takes a finished picture over from another run with the same parameters: checks its file against the record's
+    /// hash, copies it and its matte, and appends the record.
+    ///
+    /// # Errors
+    /// As [`Run::append`]; a problem that names a file which cannot be read or is not the recorded one.
+    pub fn adopt(&mut self, from: &Run, record: &Record) -> Result<(), Problem> {
+        self.writer.as_ref().ok_or_else(|| self.read_only())?;
+        let read = |relative: &str| {
+            let path = from.folder.join(relative);
+            not_a_device(&path)?;
+            fs::read(&path).map_err(|e| Problem::io("A picture cannot be taken over", &path, &e))
+        };
+        let image = read(&record.image)?;
+        if hex::encode(Sha256::digest(&image)) != record.sha256.to_ascii_lowercase() {
+            return Err(Problem::new(
+                "A picture is not the one that was recorded",
+                "Resume the run it comes from after removing the file; it is then drawn again.",
+            )
+            .at(from.folder.join(&record.image)));
+        }
+        let mut record = record.clone();
+        let put = |part: &str, bytes: &[u8]| {
+            let relative = format!("{part}/{}.png", record.key);
+            let path = self.folder.join(&relative);
+            atomic::write(&path, bytes)
+                .map_err(|e| Problem::io("A picture could not be saved", &path, &e))?;
+            Ok(relative)
+        };
+        let placed = put(IMAGES, &image)?;
+        let matte = record.matte.as_deref().map(read).transpose()?;
+        let matte = matte.map(|bytes| put(MATTES, &bytes)).transpose()?;
+        (record.image, record.matte) = (placed, matte);
+        let seconds = from.seconds(&record.key).unwrap_or(0.0);
+        self.append(record, seconds)
+    }
+
     fn read_only(&self) -> Problem {
         Problem::new("This run is open for reading only", "Resume it to add pictures.").at(&self.folder)
     }
@@ -157,6 +194,8 @@ impl Writer {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::store::RunParameters;
+    use std::fs::OpenOptions;
 
     #[test]
     fn a_full_disk_loses_nothing() {

@@ -10,7 +10,6 @@ use std::{
     sync::OnceLock,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 /// Pictures of the study.
 pub const PICTURES: usize = 6;
@@ -21,7 +20,7 @@ const OF_THE_MOMENT: [&str; 2] = ["timings.jsonl", "run.lock"];
 
 /// A small study, the run that nothing interrupted, and the library that makes things go wrong.
 pub struct Bench {
-    folder: TempDir,
+    folder: PathBuf,
     /// The uninterrupted run's files.
     pub whole: BTreeMap<PathBuf, Vec<u8>>,
     /// Operations of the uninterrupted run on files of its folder.
@@ -38,9 +37,14 @@ impl Bench {
     }
 
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // A fixed place: what a former run of the tests left is removed.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
+        fs::remove_dir_all(&folder).ok();
+        fs::create_dir_all(&folder).unwrap();
+        // A copy: a long run does not mind that the program is built again meanwhile.
+        fs::copy(env!("CARGO_BIN_EXE_pentimento"), folder.join("pentimento")).unwrap();
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo");
-        let study = folder.path().join("study");
+        let study = folder.join("study");
         fs::create_dir_all(study.join("gallery")).unwrap();
         let mut images: Vec<_> = fs::read_dir(demo.join("gallery"))
             .unwrap()
@@ -62,7 +66,7 @@ impl Bench {
         fs::write(study.join("prompts.txt"), "a lighthouse\na teapot\na fox\n").unwrap();
         let shim = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(folder.path().join("shim.so"))
+            .arg(folder.join("shim.so"))
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c"))
             .arg("-ldl")
             .status()
@@ -97,7 +101,7 @@ impl Bench {
 
     /// A run folder to be.
     pub fn trial(&self, name: &str) -> Trial<'_> {
-        let root = self.folder.path().join("trials").join(name);
+        let root = self.folder.join("trials").join(name);
         fs::create_dir_all(&root).unwrap();
         Trial {
             bench: self,
@@ -143,8 +147,8 @@ pub struct Trial<'a> {
 impl Trial<'_> {
     /// Starts the scan, with a fault (see `shim.c`) or without.
     pub fn start(&self, fault: Option<&str>) -> Child {
-        let bench = self.bench.folder.path();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pentimento"));
+        let bench = &self.bench.folder;
+        let mut command = Command::new(bench.join("pentimento"));
         command
             .args(["scan", "--quiet", "--json"])
             .arg(bench.join("study"))
