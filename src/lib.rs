@@ -5,6 +5,9 @@
 //! `engine → report → {render, similarity, gallery, store} → study`; `engine → store → study`; `{gallery, store} → tables → study`; `render` is used by
 //! `app` and `report` only.
 
+// The modules that need it say so at their top, with the reason; `ARCHITECTURE.md` lists them.
+#![deny(unsafe_code)]
+
 pub mod app;
 pub mod cli;
 pub mod diffusion;

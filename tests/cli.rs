@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod common;
+#[path = "cli/docs.rs"]
+mod docs;
+#[path = "cli/first_steps.rs"]
+mod first_steps;
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/shards.rs"]

@@ -8,5 +8,7 @@
 mod disk;
 #[path = "faults/kills.rs"]
 mod kills;
+#[path = "faults/offline.rs"]
+mod offline;
 #[path = "faults/scan.rs"]
 mod scan;

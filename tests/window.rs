@@ -8,6 +8,8 @@ mod fixture;
 mod keys;
 #[path = "window/look.rs"]
 mod look;
+#[path = "window/report.rs"]
+mod report;
 #[path = "window/run.rs"]
 mod run;
 #[path = "window/study.rs"]

@@ -57,6 +57,12 @@ pub enum Command {
     Export(ExportArgs),
     /// Tell what will work on this machine
     Doctor(DoctorArgs),
+    /// Lay out the folder of a new study
+    Init(InitArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// A parsed list of seeds.
@@ -304,6 +310,34 @@ pub struct ExportArgs {
     /// Leave out edits that weights cannot carry, instead of refusing them
     #[arg(long)]
     pub weights_only: bool,
+}
+
+/// `pentimento init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder; made if need be
+    pub folder: PathBuf,
+    /// Checkpoint to name in study.toml
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Folder of training images to name in study.toml
+    #[arg(long)]
+    pub gallery: Option<PathBuf>,
+}
+
+/// `pentimento completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh
+    pub shell: clap_complete::Shell,
+}
+
+/// `pentimento man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages, one for the program and one for each command
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 /// `pentimento doctor`.

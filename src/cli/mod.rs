@@ -7,6 +7,8 @@ mod doctor;
 mod export;
 mod generate;
 mod images;
+mod init;
+mod manual;
 mod merge;
 mod picture;
 mod plan;
@@ -32,6 +34,9 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Picture(args) => picture::run(&args),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
+        Command::Init(args) => init::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::pages(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,8 @@
 //! 2-D convolution on the CPU: columns are gathered by copying rows and multiplied by `gemm`, tile by
 //! tile. candle's own gathers them with cache-hostile strides and is two to six times slower.
 
+#![allow(unsafe_code, reason = "the gemm kernel takes raw pointers")]
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
@@ -150,7 +152,6 @@ impl Plan {
         assert!(out.len() == self.output * n);
         // SAFETY: three dense row-major matrices, out[output, n] += weight[output, taps] ·
         // columns[taps, n], whose lengths are asserted above; `out` is this call's own.
-        #[allow(unsafe_code)]
         unsafe {
             gemm(
                 self.output,

@@ -7,6 +7,7 @@ mod config;
 mod conv;
 mod error;
 mod matte;
+mod pickle_guard;
 mod pooling;
 mod segmenter;
 mod u2net;

@@ -1,6 +1,6 @@
 //! Named tensors from a weights file, checked one by one as the network asks for them.
 
-use super::SegmentationError;
+use super::{SegmentationError, pickle_guard};
 use candle_core::{DType, Device, Tensor, bail, pickle::PthTensors};
 use std::{
     collections::HashMap,
@@ -108,6 +108,9 @@ impl Weights {
 }
 
 fn read_pth(path: &Path, bytes: u64) -> candle_core::Result<HashMap<String, Tensor>> {
+    if let Err(reason) = pickle_guard::check(path) {
+        bail!("{reason}");
+    }
     let file = PthTensors::new(path, None)?;
     let file = if file.tensor_infos().is_empty() {
         PthTensors::new(path, Some("state_dict"))?

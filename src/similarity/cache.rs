@@ -11,6 +11,8 @@
 //! and renamed when complete; on opening, every header field and the length must be as expected,
 //! otherwise the file counts as absent. It is machine-local: a byte-order mark guards the numbers.
 
+#![allow(unsafe_code, reason = "maps the cache file, which only this program writes")]
+
 use super::{
     SimilarityError,
     composition::{Cut, Extent, planes_kept, region_planes},
@@ -123,7 +125,6 @@ impl Store {
         // place, by this program; its length was just read and every access is bounds-checked against
         // the mapping. A foreign process that truncates it in the cache folder while it is mapped is
         // outside what a reader can guard against.
-        #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.ok()?;
         let (count, capacity) = (number(&map, COUNT_AT)?, number(&map, COUNT_AT + 8)?);
         let layout = Layout::new(arithmetic, capacity)?;

@@ -154,6 +154,15 @@ int fdatasync(int fd) {
     AROUND(real(fd))
 }
 
+/* Not bound to a folder: a process that needs no network makes no socket at all. */
+int socket(int domain, int type, int protocol) {
+    int (*real)(int, int, int) = dlsym(RTLD_NEXT, "socket");
+    char words[64];
+    snprintf(words, sizeof words, "domain %d type %d", domain, type);
+    note("socket", words);
+    return real(domain, type, protocol);
+}
+
 int rename(const char *from, const char *to) {
     int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
     int error = 0;
