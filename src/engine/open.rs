@@ -89,7 +89,7 @@ impl Session {
                 .at(root),
             );
         }
-        self.show(&run.folder().to_owned());
+        self.show(run.folder());
         let watch = Watch::begin(run, self.outline.clone(), self.shelf.clone(), self.teller.clone());
         self.watch = Some(watch.map_err(|e| {
             Problem::new("The run cannot be watched", "Open it again.").detail(e.to_string())

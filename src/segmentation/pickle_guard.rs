@@ -123,11 +123,11 @@ impl<'a> Walk<'a> {
                 Some(true)
             }
             b't' => {
-                let inside = self.to_mark()?;
+                let inside = self.down_to_mark()?;
                 self.push(inside + OBJECT)
             }
             b'e' | b'u' => {
-                let inside = self.to_mark()?;
+                let inside = self.down_to_mark()?;
                 self.grow(inside)
             }
             b'a' => {
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn to_mark(&mut self) -> Option<u64> {
+    fn down_to_mark(&mut self) -> Option<u64> {
         let mark = self.stack.iter().rposition(|s| matches!(s, Slot::Mark))?;
         let mut inside = 0_u64;
         while self.stack.len() > mark + 1 {
