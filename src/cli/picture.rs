@@ -6,7 +6,7 @@ use crate::{
     render::{Mode, OverlayParams},
     report::{overlaid, write_animation, write_still},
     store::{Run, StudyFile},
-    study::{GalleryImage, Problem},
+    study::{GalleryImage, Problem, gallery_names},
 };
 use std::path::PathBuf;
 
@@ -27,7 +27,11 @@ pub fn run(args: &PictureArgs) -> Result<(), Problem> {
             .detail(format!("looked for: {wanted}"))
         })?;
     let best = record.matches.first().map(|m| m.name.as_str());
-    let training = best.and_then(|name| gallery_of(args, &run).into_iter().find(|g| g.name() == name));
+    let training = best.and_then(|name| {
+        let gallery = gallery_of(args, &run);
+        let at = gallery_names(&gallery).iter().position(|known| known == name)?;
+        gallery.into_iter().nth(at)
+    });
     if best.is_some() && training.is_none() {
         eprintln!("pentimento: the training image is not at hand; name its study with --study");
     }

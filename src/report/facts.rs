@@ -162,10 +162,11 @@ struct Gallery<'a> {
 
 impl<'a> Gallery<'a> {
     fn new(sources: &'a Sources) -> Self {
+        let names = sources.outline.gallery_names().into_iter();
         let images = sources.outline.gallery.iter().zip(0..);
         let members = |c: &Cluster| c.members.iter().map(|m| (*m, c.id)).collect::<Vec<_>>();
         Self {
-            images: images.map(|(image, at)| (image.name(), (at, image))).collect(),
+            images: names.zip(images.map(|(image, at)| (at, image))).collect(),
             cluster_of: sources.clusters.iter().flat_map(members).collect(),
             grouped: !sources.clusters.is_empty(),
         }

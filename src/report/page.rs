@@ -106,8 +106,12 @@ fn figures(
     options: PageOptions,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Option<Figures> {
-    let gallery: BTreeMap<String, &GalleryImage> =
-        sources.outline.gallery.iter().map(|g| (g.name(), g)).collect();
+    let gallery: BTreeMap<String, &GalleryImage> = sources
+        .outline
+        .gallery_names()
+        .into_iter()
+        .zip(&sources.outline.gallery)
+        .collect();
     let chosen: Vec<(usize, &RunFacts, &super::PictureFacts)> = report
         .runs
         .iter()

@@ -201,9 +201,10 @@ pub(super) fn clusters(report: &Report, sources: &Sources) -> Markup {
         .filter(|p| p.verdict.is_some_and(|v| v != Verdict::NotMemorized))
         .filter_map(|p| p.matches.first()?.cluster)
         .collect();
+    let all = sources.outline.gallery_names();
     let named = |members: &[u32]| {
         let names = members.iter().take(MOST_MEMBERS);
-        let name = |m: &u32| sources.outline.gallery.get(*m as usize).map(|g| g.name());
+        let name = |m: &u32| all.get(*m as usize).cloned();
         names.filter_map(name).collect::<Vec<_>>().join(", ")
     };
     html! {

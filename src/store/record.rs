@@ -1,6 +1,8 @@
 //! One line of `generations.jsonl`: a generated picture and what was found out about it.
 
-use crate::study::{GalleryImage, Generation, GenerationKey, Match, RegionScores, gallery_names};
+use crate::study::{
+    GalleryImage, Generation, GenerationKey, Match, RegionScores, gallery_names, recorded_names,
+};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -152,11 +154,7 @@ impl GalleryNames {
     /// The names of a gallery that is not at hand, as far as they are known: others are numbered as they come, so that
     /// scores still count.
     pub fn growing(known: &[GalleryImage]) -> Self {
-        let whole = |image: &GalleryImage| {
-            let parts: Vec<_> = image.path.iter().map(|part| part.to_string_lossy()).collect();
-            parts.join("/")
-        };
-        let names: Vec<String> = known.iter().map(whole).collect();
+        let names = recorded_names(known);
         Self {
             by_name: names.iter().cloned().zip(0..).collect(),
             next: Some(names.len() as u32),

@@ -25,7 +25,7 @@ pub use edit::{
 };
 pub use generation::{Generation, GenerationKey, Match};
 pub use label::{Labels, RegionLabels, labels_of_prompts};
-pub use outline::{Approximation, Arithmetic, GalleryImage, StudyOutline, gallery_names};
+pub use outline::{Approximation, Arithmetic, GalleryImage, StudyOutline, gallery_names, recorded_names};
 pub use problem::{Problem, Skipped};
 pub use prompt::{Prompt, parse_seeds};
 pub use sampling::{RngKind, Sampling, SamplingChoice, SchedulerKind, WeightStorage};
