@@ -2,8 +2,12 @@
 //!
 //! The rooms, and the one way the arrows between them run:
 //! `app, cli → engine → {memorization, mitigation} → {diffusion, segmentation, embedding, similarity, gallery} → study`;
-//! `embedding → similarity` (resizing);
-//! `engine → store → study`; `{gallery, store, mitigation} → tables → study`; `render` is used by `app` only.
+//! `engine → report → {render, similarity, gallery, store} → study`; `embedding → similarity` (resizing) and `segmentation` (pickles);
+//! `engine → store → study`; `{gallery, store, mitigation} → tables → study`; `render` is used by `app` and `report`
+//! only.
+
+// The modules that need it say so at their top, with the reason; `ARCHITECTURE.md` lists them.
+#![deny(unsafe_code)]
 
 pub mod app;
 pub mod cli;
@@ -16,6 +20,7 @@ pub mod memorization;
 pub mod mitigation;
 mod read_at;
 pub mod render;
+pub mod report;
 pub mod segmentation;
 pub mod similarity;
 pub mod store;

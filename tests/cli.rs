@@ -8,8 +8,16 @@ mod reference;
 
 #[path = "cli/compare.rs"]
 mod compare;
+#[path = "cli/docs.rs"]
+mod docs;
+#[path = "cli/first_steps.rs"]
+mod first_steps;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/report.rs"]
+mod report;
+#[path = "cli/shards.rs"]
+mod shards;
 
 use common::demo;
 use std::{

@@ -16,6 +16,8 @@ mod map;
 mod null_demo;
 #[path = "engine/stop.rs"]
 mod stop;
+#[path = "engine/watch.rs"]
+mod watch;
 
 use common::{Ending, demo, engine, follow, follow_id};
 use image::{Rgb, RgbImage};
@@ -47,6 +49,7 @@ fn job(outline: &StudyOutline, prompts: usize, seeds: Vec<u64>) -> GenerateJob {
         sampling,
         variant: None,
         redraw: false,
+        shard: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn scan(seeds: Vec<u64>) -> BTreeMap<String, Tally> {
         sampling: outline.sampling.clone(),
         variant: None,
         redraw: false,
+        shard: None,
     };
     let mut judged: Vec<Arc<Generation>> = Vec::new();
     let done = follow(&handle, Job::Generate(job), &mut |event| {

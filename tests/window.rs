@@ -14,6 +14,8 @@ mod keys;
 mod look;
 #[path = "window/map.rs"]
 mod map;
+#[path = "window/report.rs"]
+mod report;
 #[path = "window/run.rs"]
 mod run;
 #[path = "window/study.rs"]

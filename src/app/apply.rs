@@ -5,6 +5,7 @@ use super::{
     autoplay,
     command::Command,
     comparing::Bench,
+    copy_picture,
     dialogs::Wanted,
     history::Moment,
     layout,
@@ -13,7 +14,7 @@ use super::{
     window::App,
 };
 use crate::{
-    engine::{GenerateJob, Job},
+    engine::{GenerateJob, Job, ReportJob},
     memorization::null::{DEFAULT_RATE, Null},
     study::{GenerationKey, Problem, Prompt, Region, parse_seeds},
 };
@@ -350,6 +351,7 @@ impl App {
                 sampling: sampling.clone(),
                 variant: Some(variant.clone()),
                 redraw: false,
+                shard: None,
             }));
         }
     }
@@ -458,6 +460,7 @@ impl App {
             sampling,
             variant,
             redraw,
+            shard: None,
         }));
     }
 
@@ -494,6 +497,14 @@ impl App {
             }
             Command::SideBySide => state.compare.side_by_side = !state.compare.side_by_side,
             Command::Stop => state.jobs.iter().for_each(|j| j.cancel.cancel()),
+            Command::ExportReport => {
+                let thresholds = Some(state.thresholds);
+                self.submit(Job::Report(ReportJob {
+                    thresholds,
+                    ..ReportJob::default()
+                }));
+            }
+            Command::CopyPicture => copy_picture::copy(ctx, state, &self.theme),
             Command::RunSettings => state.open.run_settings = !state.open.run_settings,
             Command::NextPrompt => state.step_prompt(1),
             Command::PreviousPrompt => state.step_prompt(-1),

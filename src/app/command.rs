@@ -96,6 +96,10 @@ pub enum Command {
     ResetLayout,
     /// Take all cards away.
     DismissNotices,
+    /// Write a report of what is shown.
+    ExportReport,
+    /// The shown picture with its overlay, to paste elsewhere.
+    CopyPicture,
     /// Leave.
     Quit,
 }
@@ -143,6 +147,7 @@ impl Command {
             Stop,
             RunSettings,
             SaveVariant,
+            ExportReport,
         ];
         all.extend([
             NextPrompt,
@@ -162,6 +167,7 @@ impl Command {
             AgainstVariant,
             SideBySide,
             ToggleControls,
+            CopyPicture,
             ZoomIn,
             ZoomOut,
             ZoomFit,
@@ -226,6 +232,14 @@ impl Command {
             ),
             Self::Stop => ("Stop", "Stop running and waiting jobs; what is finished stays"),
             Self::RunSettings => ("Run settings", "Seeds, steps, guidance, size, scheduler"),
+            Self::ExportReport => (
+                "Export report",
+                "One HTML file with everything the shown runs say, at these thresholds",
+            ),
+            Self::CopyPicture => (
+                "Copy picture",
+                "The shown picture with its overlay, to paste elsewhere",
+            ),
             Self::NextPrompt => ("Next prompt", "Look at the next prompt of the list"),
             Self::PreviousPrompt => ("Previous prompt", "Look at the previous prompt of the list"),
             Self::SelectAllPrompts => (
@@ -309,6 +323,8 @@ impl Command {
         match self {
             Self::OpenFolder => command(Key::O),
             Self::OpenPath => both(Key::O),
+            Self::ExportReport => command(Key::E),
+            Self::CopyPicture => command(Key::C),
             Self::Run => command(Key::Enter),
             Self::RunAll => both(Key::Enter),
             Self::Stop => command(Key::Period),
@@ -376,6 +392,8 @@ impl Command {
             Self::OpenFolder | Self::OpenFile | Self::OpenPath | Self::ImportImages => Chapter::Study,
             Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
             Self::RunSameSeeds | Self::SaveVariant => Chapter::Study,
+            Self::ExportReport => Chapter::Study,
+            Self::CopyPicture => Chapter::Stage,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
             Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {
                 Chapter::Walk

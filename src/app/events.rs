@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     engine::{Event, JobId},
-    study::{Generation, StudyOutline},
+    study::{Generation, Problem, StudyOutline},
 };
 use std::sync::Arc;
 
@@ -107,6 +107,10 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             }
         }
         Event::Thumbnail(index, image) => thumbnails.insert_gallery(ctx, index, image),
+        Event::Written(path) => {
+            let told = Problem::new("Written", "Open it in a browser; it needs no other file.");
+            state.notice(told.at(path), false);
+        }
         Event::Notice(problem) => state.notice(problem, false),
         Event::Finished(id) | Event::Cancelled(id) => ended(state, id),
         Event::Failed(id, problem) => {

@@ -17,6 +17,14 @@ pub fn pressed(ctx: &Context, writing: bool) -> Vec<Action> {
     if ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
         actions.push(Action::Escape);
     }
+    // The platform's layer turns Ctrl C into an event of its own. Chosen text goes before the picture.
+    let chosen = || {
+        let labels = ctx.plugin_opt::<egui::text_selection::LabelSelectionState>();
+        labels.is_some_and(|l| l.lock().has_selection())
+    };
+    if ctx.input(|i| i.events.contains(&egui::Event::Copy)) && !writing && !chosen() {
+        actions.push(Action::Command(Command::CopyPicture));
+    }
     let mut commands: Vec<(Command, egui::KeyboardShortcut)> = Command::all()
         .into_iter()
         .filter_map(|c| Some((c, c.shortcut()?)))
@@ -31,7 +39,12 @@ pub fn pressed(ctx: &Context, writing: bool) -> Vec<Action> {
             continue;
         }
         // The text field's own keys.
-        if writing && matches!(command, Command::SelectAllPrompts | Command::Undo | Command::Redo) {
+        if writing
+            && matches!(
+                command,
+                Command::SelectAllPrompts | Command::Undo | Command::Redo | Command::CopyPicture
+            )
+        {
             continue;
         }
         let hit = ctx.input_mut(|i| {

@@ -8,6 +8,7 @@ mod command;
 mod comparing;
 mod context;
 mod controls;
+mod copy_picture;
 mod dialogs;
 mod events;
 mod history;

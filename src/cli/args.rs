@@ -1,7 +1,9 @@
 //! What can be written on the command line.
 
 use crate::engine::DeviceChoice;
-use crate::study::{Arithmetic, RngKind, SchedulerKind, Thresholds, WeightStorage, parse_seeds};
+use crate::render::Mode;
+use crate::report::PageOptions;
+use crate::study::{Arithmetic, RngKind, SchedulerKind, Shard, Thresholds, WeightStorage, parse_seeds};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -53,10 +55,22 @@ pub enum Command {
     Locate(Box<super::locate::LocateArgs>),
     /// Compare two runs at the same prompts and seeds: did the mitigation work?
     Compare(CompareArgs),
+    /// Join the runs of several machines into one
+    Merge(MergeArgs),
+    /// Write a report of one or more runs: one HTML file, and tables
+    Report(ReportArgs),
+    /// Write one picture of a run as the Stage shows it, still or as an animated Reveal
+    Picture(PictureArgs),
     /// Write a checkpoint with a variant's edits in its weights, in diffusers layout
     Export(ExportArgs),
     /// Tell what will work on this machine
     Doctor(DoctorArgs),
+    /// Lay out the folder of a new study
+    Init(InitArgs),
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// A parsed list of seeds.
@@ -236,7 +250,7 @@ pub struct ScanArgs {
     #[arg(required_unless_present = "generated")]
     pub study: Option<PathBuf>,
     /// Compare the finished pictures in this folder instead of drawing any; no model is needed
-    #[arg(long, conflicts_with_all = ["seeds", "scheduler", "rng", "variant"])]
+    #[arg(long, conflicts_with_all = ["seeds", "steps", "guidance", "size", "scheduler", "rng", "variant", "shard", "plan"])]
     pub generated: Option<PathBuf>,
     /// Folder of training images, for --generated without a study
     #[arg(long, requires = "generated", conflicts_with = "study")]
@@ -263,6 +277,15 @@ pub struct ScanArgs {
     /// Other seeds than the study's
     #[arg(long, value_parser = seeds)]
     pub seeds: Option<Seeds>,
+    /// Another number of denoising steps than the study's
+    #[arg(long)]
+    pub steps: Option<u32>,
+    /// Another guidance scale than the study's
+    #[arg(long)]
+    pub guidance: Option<f32>,
+    /// Another side of the pictures than the study's, in pixels
+    #[arg(long)]
+    pub size: Option<u32>,
     /// Another denoising schedule than the study's: ddim, pndm, dpm++, euler or euler-a
     #[arg(long)]
     pub scheduler: Option<SchedulerKind>,
@@ -282,6 +305,13 @@ pub struct ScanArgs {
     /// scores.csv, and thresholds are suggested at this false-alarm rate in percent
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
     pub null: Option<f64>,
+    /// Only this part of the pictures: 2/16 for the second of sixteen. The run lies in OUT/shard-02-of-16;
+    /// `pentimento merge OUT --out RUN` joins the parts
+    #[arg(long)]
+    pub shard: Option<Shard>,
+    /// Tell how many pictures, how much time and how much disk it takes, and stop
+    #[arg(long)]
+    pub plan: bool,
     /// Run folder; a run with the same parameters is resumed
     #[arg(long)]
     pub out: PathBuf,
@@ -334,6 +364,89 @@ fn thresholds(text: &str) -> Result<ThresholdPair, String> {
     }))
 }
 
+/// `pentimento merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Run folders, or folders that hold them
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Folder of the joined run; called again, it is completed
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// `pentimento report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run folders; further ones are compared with the first
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The HTML file to write
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The study, if the run does not find its own
+    #[arg(long)]
+    pub study: Option<PathBuf>,
+    /// Threshold of the foreground score; the run's own when not given
+    #[arg(long, value_parser = threshold)]
+    pub foreground: Option<f32>,
+    /// Threshold of the background score; the run's own when not given
+    #[arg(long, value_parser = threshold)]
+    pub background: Option<f32>,
+    /// Pictures shown for each prompt
+    #[arg(long, default_value_t = PageOptions::default().per_prompt)]
+    pub per_prompt: usize,
+    /// Pictures shown in all
+    #[arg(long, default_value_t = PageOptions::default().most)]
+    pub most: usize,
+    /// Also write the scores in the columns of the reference's scores.csv (one run)
+    #[arg(long)]
+    pub csv: Option<PathBuf>,
+    /// Also write everything as JSON
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Also write one row a picture as Parquet
+    #[arg(long)]
+    pub parquet: Option<PathBuf>,
+}
+
+fn threshold(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| format!("“{text}” is not a number"))?;
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("“{text}” does not lie between 0 and 1"))
+    }
+}
+
+/// `pentimento picture`.
+#[derive(Debug, Args)]
+pub struct PictureArgs {
+    /// Run folder
+    pub run: PathBuf,
+    /// Name of the picture: img_0003_01
+    pub name: String,
+    /// How it is drawn: plain, heat, isolate, outline, reveal or difference
+    #[arg(long, default_value = "heat", value_parser = mode)]
+    pub mode: Mode,
+    /// The study, if the run does not find its own
+    #[arg(long)]
+    pub study: Option<PathBuf>,
+    /// The file: .png or .webp, or .gif for a Reveal that comes and goes
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let known = |m: &&Mode| m.name().eq_ignore_ascii_case(text);
+    let names = || Mode::ALL.map(Mode::name).join(", ").to_lowercase();
+    Mode::ALL
+        .iter()
+        .find(known)
+        .copied()
+        .ok_or_else(|| format!("“{text}” is no mode; known: {}", names()))
+}
+
 /// `pentimento export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -352,6 +465,34 @@ pub struct ExportArgs {
     /// Leave out edits that weights cannot carry, instead of refusing them
     #[arg(long)]
     pub weights_only: bool,
+}
+
+/// `pentimento init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder; made if need be
+    pub folder: PathBuf,
+    /// Checkpoint to name in study.toml
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// Folder of training images to name in study.toml
+    #[arg(long)]
+    pub gallery: Option<PathBuf>,
+}
+
+/// `pentimento completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh
+    pub shell: clap_complete::Shell,
+}
+
+/// `pentimento man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages, one for the program and one for each command
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 /// `pentimento doctor`.

@@ -31,6 +31,7 @@ pub fn run(args: &DoctorArgs, common: &Common) -> Result<(), Problem> {
         segmenter(),
         cache(),
         checkpoints(),
+        weights(),
     ];
     if let Some(path) = &args.model {
         findings.extend(model(path)?);
@@ -202,6 +203,40 @@ fn checkpoints() -> Finding {
     }
     let list: Vec<_> = found.iter().map(|p| p.display().to_string()).collect();
     finding("checkpoints", list.join("\n             "), "")
+}
+
+/// Weights of segmenters and embeddings where other programs keep theirs.
+fn weights() -> Finding {
+    let home = directories::BaseDirs::new().map(|d| d.home_dir().to_owned());
+    let under = |variable: &str, usual: &str| {
+        let named = std::env::var_os(variable).map(PathBuf::from);
+        named.or_else(|| home.as_ref().map(|h| h.join(usual)))
+    };
+    let places = [
+        under("U2NET_HOME", ".u2net"),
+        under("TORCH_HOME", ".cache/torch").map(|t| t.join("hub/checkpoints")),
+    ];
+    let mut found: Vec<PathBuf> = places
+        .iter()
+        .flatten()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.flatten().map(|e| e.path()))
+        .filter(|path| {
+            let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+            ["pth", "onnx", "safetensors"].contains(&ending)
+        })
+        .take(50)
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        return finding(
+            "weights",
+            "none in rembg's folder or torch's cache",
+            "U²-Net weights (.pth or .safetensors) can be named by their path in study.toml.",
+        );
+    }
+    let list: Vec<_> = found.iter().map(|p| p.display().to_string()).collect();
+    finding("weights", list.join("\n             "), "")
 }
 
 fn snapshots(hub: &Path) -> Vec<PathBuf> {

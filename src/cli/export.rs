@@ -22,7 +22,7 @@ pub fn run(args: &ExportArgs, common: &Common) -> Result<(), Problem> {
         let hash = model_hash(&checkpoint)
             .map_err(|e| super::failed("The weights cannot be read", &e).at(&args.model))?;
         if let Some(problem) = made_for_another(&variant, &hash) {
-            super::report(&problem);
+            super::tell(&problem);
         }
     }
     let untouched = if args.link {

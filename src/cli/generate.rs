@@ -54,7 +54,7 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
             super::failed("This variant cannot be drawn with", &e).at(file)
         })?;
         if let Some(problem) = made_for_another(variant, &model_hash) {
-            super::report(&problem);
+            super::tell(&problem);
         }
     }
     let parameters = RunParameters {

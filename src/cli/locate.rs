@@ -137,7 +137,7 @@ fn needs_prompts(args: &LocateArgs) -> bool {
 
 fn list(file: &Path) -> Result<Vec<Prompt>, Problem> {
     let (prompts, notices) = read_prompts(file)?;
-    notices.iter().for_each(super::report);
+    notices.iter().for_each(super::tell);
     Ok(prompts)
 }
 
@@ -246,7 +246,7 @@ fn nemo(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<NemoJob
     let known = match &given.results {
         Some(file) => {
             let (rows, notice) = read_results(file)?;
-            notice.iter().for_each(super::report);
+            notice.iter().for_each(super::tell);
             rows
         }
         None => Vec::new(),
@@ -419,7 +419,7 @@ impl Watch {
                 Event::Located(_, found) => self.found = Some(found),
                 Event::Notice(problem) => {
                     self.console.end();
-                    super::report(&problem);
+                    super::tell(&problem);
                 }
                 Event::Finished(id) if id == job => {
                     self.console.end();

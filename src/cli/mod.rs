@@ -8,14 +8,21 @@ mod doctor;
 mod export;
 mod generate;
 mod images;
+mod init;
 mod locate;
+mod manual;
+mod merge;
 mod null;
+mod picture;
+mod plan;
 mod reference_layout;
+mod report;
 mod scan;
 mod score;
 mod score_reference;
 mod segment;
 mod signals;
+mod watch;
 
 use crate::study::Problem;
 pub use args::{Cli, Command};
@@ -30,19 +37,25 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Scan(args) => scan::run(&args, common),
         Command::Locate(args) => locate::run(&args, common),
         Command::Compare(args) => compare::run(&args, common),
+        Command::Merge(args) => merge::run(&args, common),
+        Command::Report(args) => report::run(&args, common),
+        Command::Picture(args) => picture::run(&args),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
+        Command::Init(args) => init::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::pages(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            report(&problem);
+            tell(&problem);
             ExitCode::FAILURE
         }
     }
 }
 
-fn report(problem: &Problem) {
+fn tell(problem: &Problem) {
     eprintln!("pentimento: {problem}");
 }
 

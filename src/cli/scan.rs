@@ -2,21 +2,16 @@
 
 use super::{
     args::{Common, ScanArgs},
-    console::Console,
+    plan::{self, Plan},
+    watch::Watch,
 };
 use crate::{
-    engine::{self, EngineHandle, EngineOptions, Event, GenerateJob, ImportJob, ImportPrompts, Job, JobId},
+    engine::{self, EngineHandle, EngineOptions, GenerateJob, ImportJob, ImportPrompts, Job},
     memorization::null::Null,
-    store::{
-        ImportNames, SKIPPED_FILE, ScoreRow, read_prompts, read_variant, write_scores,
-        write_scores_with_null, write_skipped,
-    },
-    study::{
-        Generation, GenerationKey, Problem, SamplingChoice, Skipped, StudyOutline, Tally, Variant, Verdict,
-        gallery_names, tally_by_group,
-    },
+    store::{ImportNames, read_prompts, read_variant},
+    study::{GenerationKey, Problem, SamplingChoice, StudyOutline, Tally, Variant, Verdict, tally_by_group},
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 /// Draws, segments and compares every prompt × seed that the run does not hold yet, then sums up.
 pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
@@ -26,22 +21,26 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .map(read_variant)
         .transpose()?
         .map(Arc::new);
+    let out = match args.shard {
+        Some(shard) => args.out.join(shard.folder()),
+        None => args.out.clone(),
+    };
+    // A plan draws one picture, which nobody needs afterwards.
+    let scratch = tempfile::tempdir().map_err(|e| super::failed("No temporary folder can be made", &e))?;
     let (handle, side) = EngineHandle::pair();
     let options = EngineOptions {
         threads: common.threads,
-        run_folder: Some(args.out.clone()),
+        run_folder: Some(if args.plan {
+            scratch.path().join("plan")
+        } else {
+            out.clone()
+        }),
         default_segmenter: args.segmenter.clone().or_else(engine::default_segmenter),
         device: common.device,
     };
     engine::start(side, options, Arc::new(|| {}))
         .map_err(|e| super::failed("The engine cannot be started", &e))?;
-    let mut watch = Watch {
-        console: Console::new(common.quiet),
-        outline: None,
-        judged: BTreeMap::new(),
-        null: None,
-        skipped: Arc::default(),
-    };
+    let mut watch = Watch::new(common.quiet);
 
     let (study, job) = match (&args.study, &args.gallery) {
         (Some(study), _) => (study, Job::Open(study.clone())),
@@ -89,6 +88,10 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         prompts: prompts.clone(),
         seeds,
         sampling: SamplingChoice {
+            steps: args.steps,
+            guidance: args.guidance,
+            width: args.size,
+            height: args.size,
             scheduler: args.scheduler,
             rng: args.rng,
             at_once: args.at_once,
@@ -98,7 +101,15 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .over(&outline.sampling),
         variant: variant.clone(),
         redraw: false,
+        shard: args.shard,
     };
+    let plan = Plan::of(&job, &out);
+    if args.plan {
+        return print_plan(&plan, &handle, &job, args);
+    }
+    if !common.quiet {
+        eprintln!("{}", plan.words());
+    }
     let (generate, _) = handle.submit(Job::Generate(job));
     watch.until_done(&handle, generate)?;
 
@@ -106,8 +117,8 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         let (calibrate, _) = handle.submit(Job::Calibrate);
         watch.until_done(&handle, calibrate)?;
     }
-    watch.write_scores(args)?;
-    watch.write_skipped(args)?;
+    watch.write_scores(&out, args.null.is_some())?;
+    watch.write_skipped(&out)?;
 
     let judged = watch
         .judged
@@ -115,13 +126,30 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .filter(|g| wanted.contains(&g.key))
         .map(|g| &**g);
     let tallies = tally_by_group(judged, &prompts, &outline.thresholds);
-    print_summary(
-        &tallies,
-        &outline,
-        variant.as_deref(),
-        watch.null.as_deref(),
-        args,
-    )
+    let null = watch.null.as_deref();
+    print_summary(&tallies, &outline, variant.as_deref(), null, &out, args)
+}
+
+fn print_plan(plan: &Plan, handle: &EngineHandle, job: &GenerateJob, args: &ScanArgs) -> Result<(), Problem> {
+    let each = plan::seconds_each(handle, job)?;
+    let time = Duration::from_secs_f64(each * plan.open as f64);
+    if args.json {
+        let plan = serde_json::json!({
+            "pictures": plan.open,
+            "there": plan.there,
+            "seconds_each": each,
+            "seconds": time.as_secs_f64(),
+            "bytes_at_most": plan.bytes,
+        });
+        println!("{plan:#}");
+    } else {
+        println!(
+            "{}; about {each:.1} s a picture, {} in all on this machine",
+            plan.words(),
+            plan::long(time)
+        );
+    }
+    Ok(())
 }
 
 /// Compares finished pictures instead of drawing any.
@@ -148,112 +176,20 @@ fn import(args: &ScanArgs, folder: &Path, handle: &EngineHandle, mut watch: Watc
         let (calibrate, _) = handle.submit(Job::Calibrate);
         watch.until_done(handle, calibrate)?;
     }
-    watch.write_scores(args)?;
-    watch.write_skipped(args)?;
+    watch.write_scores(&args.out, args.null.is_some())?;
+    watch.write_skipped(&args.out)?;
     let outline = watch.outline.clone().unwrap_or_default();
     let judged = watch.judged.values().map(|g| &**g);
     let tallies = tally_by_group(judged, &outline.prompts, &outline.thresholds);
-    print_summary(&tallies, &outline, None, watch.null.as_deref(), args)
+    print_summary(&tallies, &outline, None, watch.null.as_deref(), &args.out, args)
 }
 
 fn prompts_from(file: &Path) -> Result<Vec<crate::study::Prompt>, Problem> {
     let (prompts, notices) = read_prompts(file)?;
     for notice in notices {
-        super::report(&notice);
+        super::tell(&notice);
     }
     Ok(prompts)
-}
-
-struct Watch {
-    console: Console,
-    outline: Option<Arc<StudyOutline>>,
-    judged: BTreeMap<GenerationKey, Arc<Generation>>,
-    null: Option<Arc<Null>>,
-    skipped: Arc<Vec<Skipped>>,
-}
-
-impl Watch {
-    /// `scores.csv` in the run's folder: all pictures of the run, in the reference's columns. Percentiles of the null
-    /// are there only when asked for, so that a run's table does not depend on what the cache holds.
-    fn write_scores(&self, args: &ScanArgs) -> Result<(), Problem> {
-        let Some(outline) = &self.outline else {
-            return Ok(());
-        };
-        let names = gallery_names(&outline.gallery);
-        let name = |index: u32| names.get(index as usize).map(String::as_str);
-        let rows: Vec<ScoreRow> = self
-            .judged
-            .values()
-            .flat_map(|g| {
-                let generated = g
-                    .image
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                g.matches
-                    .iter()
-                    .filter_map(move |m| Some(ScoreRow::new(name(m.gallery)?, generated.as_str(), m.scores)))
-            })
-            .collect();
-        let path = args.out.join("scores.csv");
-        match self.null.as_deref().filter(|_| args.null.is_some()) {
-            Some(null) => write_scores_with_null(&path, &rows, &|s| super::null::percentiles(null, s), &[]),
-            None => write_scores(&path, &rows),
-        }
-    }
-
-    /// Files that were left out: `skipped.csv` in the run's folder, and their number once more at the end.
-    fn write_skipped(&self, args: &ScanArgs) -> Result<(), Problem> {
-        write_skipped(&args.out, &self.skipped)?;
-        if !self.skipped.is_empty() {
-            let list = args.out.join(SKIPPED_FILE);
-            eprintln!(
-                "pentimento: files left out: {}, see {}",
-                self.skipped.len(),
-                list.display()
-            );
-        }
-        Ok(())
-    }
-
-    fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
-        loop {
-            let event = handle.events().recv().map_err(|_| {
-                Problem::new(
-                    "The engine ended early",
-                    "Everything finished so far is in the run folder.",
-                )
-            })?;
-            match event {
-                Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),
-                Event::Opened(outline) => self.outline = Some(outline),
-                Event::Judged(generation) => {
-                    self.judged.insert(generation.key, generation);
-                }
-                Event::Null(null) => self.null = Some(null),
-                Event::Skipped(skipped) => self.skipped = skipped,
-                Event::Approximate(how) => {
-                    self.console.end();
-                    eprintln!("pentimento: {how}");
-                }
-                Event::Notice(problem) => {
-                    self.console.end();
-                    super::report(&problem);
-                }
-                Event::Finished(id) if id == job => {
-                    self.console.end();
-                    return Ok(());
-                }
-                Event::Cancelled(id) if id == job => return Err(Problem::new("Stopped", "")),
-                Event::Failed(id, problem) if id == job => {
-                    self.console.end();
-                    return Err(problem);
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 fn print_summary(
@@ -261,11 +197,12 @@ fn print_summary(
     outline: &StudyOutline,
     variant: Option<&Variant>,
     null: Option<&Null>,
+    out: &Path,
     args: &ScanArgs,
 ) -> Result<(), Problem> {
     if args.json {
         let mut summary = serde_json::json!({
-            "run": args.out,
+            "run": out,
             "study": outline.name,
             "variant": variant.map(Variant::id),
             "arithmetic": outline.arithmetic,
@@ -287,7 +224,7 @@ fn print_summary(
         outline.thresholds.foreground,
         outline.thresholds.background,
         outline.arithmetic,
-        args.out.display()
+        out.display()
     );
     println!("{:<12} {:>6} {:>6} {:>6} {:>6}", "group", "VM", "FM", "BM", "NM");
     for (group, tally) in tallies {

@@ -1,6 +1,7 @@
 //! Named tensors of an embedder's weights file, taken one by one.
 
 use super::EmbeddingError;
+use crate::segmentation::check_pickle;
 use candle_core::{DType, Device, Tensor, bail, pickle::PthTensors};
 use std::{
     collections::HashMap,
@@ -115,6 +116,7 @@ impl Weights {
 }
 
 fn read_pth(path: &Path, bytes: u64) -> candle_core::Result<HashMap<String, Tensor>> {
+    check_pickle(path)?;
     let mut file = PthTensors::new(path, None)?;
     if file.tensor_infos().is_empty() {
         file = PthTensors::new(path, Some("state_dict"))?;

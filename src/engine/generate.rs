@@ -46,18 +46,14 @@ impl Session {
             self.notice(notice.clone());
         }
         refuse_other_prompts(&run, &job.prompts)?;
+        self.show(run.folder());
         let mut held = if job.redraw || run.records().is_empty() {
             HashMap::new()
         } else {
             self.held_by(&run)
         };
-        let together = job.sampling.at_once.max(1) as usize;
-        let work: Vec<(&Prompt, &[u64])> = job
-            .prompts
-            .iter()
-            .flat_map(|p| job.seeds.chunks(together).map(move |seeds| (p, seeds)))
-            .collect();
-        let total = job.prompts.len() * job.seeds.len();
+        let work = job.groups();
+        let total = work.iter().map(|(_, seeds)| seeds.len()).sum();
         let mut progress = self.teller.progress(id, JobKind::Generate, total);
         progress.at(0.0);
         let mut done = 0;

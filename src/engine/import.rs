@@ -100,6 +100,7 @@ impl Session {
         self.begin_import(&job.folder, plan.prompts, &plan.pictures);
         notices.into_iter().for_each(|n| self.notice(n));
         let mut run = self.run_for_import(source, root)?;
+        self.show(run.folder());
         run.notices().iter().for_each(|n| self.notice(n.clone()));
         let skipped = plan.skipped.into_iter();
         let mut skipped: Vec<Skipped> = skipped
@@ -155,6 +156,9 @@ impl Session {
             seeds,
             ..StudyOutline::clone(&self.outline)
         });
+        self.watch = None;
+        self.beside.clear();
+        self.shown.clear();
         self.checkpoint = None;
         self.pipeline = None;
         self.edited = None;

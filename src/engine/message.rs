@@ -3,11 +3,12 @@
 use super::{Compared, Findings, LocateJob, ModelFacts};
 use crate::{
     memorization::null::Null,
+    report::PageOptions,
     segmentation::Clicks,
     store::ImportNames,
     study::{
         Approximation, Cluster, Generation, GenerationKey, Labels, Match, Problem, Prompt, RegionClusters,
-        Sampling, Skipped, StudyOutline, Variant,
+        Sampling, Shard, Skipped, StudyOutline, Thresholds, Variant,
     },
 };
 use image::{GrayImage, RgbImage};
@@ -79,6 +80,8 @@ pub enum Job {
     },
     /// Write a variant to a file; it then counts as opened from there.
     SaveVariant(PathBuf, Arc<Variant>),
+    /// Write a report; answered by [`Event::Written`].
+    Report(ReportJob),
 }
 
 /// A finished picture that another program pushed.
@@ -122,8 +125,27 @@ pub struct Refined {
     pub matches: Vec<Match>,
 }
 
+/// A report to write.
+#[derive(Clone, Debug, Default)]
+pub struct ReportJob {
+    /// Run folders; empty for the runs whose pictures the open study shows.
+    pub runs: Vec<PathBuf>,
+    /// The HTML file; `None` for `reports/RUN.html` in the study's folder (or the user's data folder).
+    pub out: Option<PathBuf>,
+    /// What counts as memorized; `None` for the study's thresholds.
+    pub thresholds: Option<Thresholds>,
+    /// How many pictures the document shows.
+    pub pictures: PageOptions,
+    /// The scores of the (one) run in the reference's columns.
+    pub csv: Option<PathBuf>,
+    /// Everything the report says as JSON.
+    pub json: Option<PathBuf>,
+    /// One row a picture as Parquet.
+    pub parquet: Option<PathBuf>,
+}
+
 /// Pictures to draw: every prompt with every seed, prompts in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GenerateJob {
     /// What to draw.
     pub prompts: Vec<Prompt>,
@@ -136,6 +158,24 @@ pub struct GenerateJob {
     /// Draw pictures again that the run already holds (they come out the same; the first record stays).
     /// Otherwise their results are told at once.
     pub redraw: bool,
+    /// Only this part of the pictures.
+    pub shard: Option<Shard>,
+}
+
+impl GenerateJob {
+    /// The seeds that are drawn together, prompt by prompt: [`Sampling::at_once`] of them, of the shard's groups only.
+    /// A shard takes whole groups, so that each picture comes out as without shards.
+    pub fn groups(&self) -> Vec<(&Prompt, &[u64])> {
+        let together = self.sampling.at_once.max(1) as usize;
+        let all = self
+            .prompts
+            .iter()
+            .flat_map(|p| self.seeds.chunks(together).map(move |seeds| (p, seeds)));
+        all.enumerate()
+            .filter(|(place, _)| self.shard.is_none_or(|s| s.holds(*place)))
+            .map(|(_, group)| group)
+            .collect()
+    }
 }
 
 /// Finished pictures to audit, from wherever.
@@ -209,6 +249,8 @@ pub enum JobKind {
     EarlierResults,
     /// Writing a variant.
     SaveVariant,
+    /// Writing a report.
+    Report,
 }
 
 impl JobKind {
@@ -230,6 +272,7 @@ impl JobKind {
             Self::Take => "Comparing a pushed picture",
             Self::EarlierResults => "Reading earlier results",
             Self::SaveVariant => "Saving the variant",
+            Self::Report => "Writing the report",
         }
     }
 }
@@ -377,6 +420,8 @@ pub enum Event {
     Compared(Arc<Compared>),
     /// Small copy of a gallery image, at most 128 px on a side.
     Thumbnail(u32, Arc<RgbImage>),
+    /// A file that was asked for is written.
+    Written(PathBuf),
     /// Something to tell that does not stop the job (a broken image in the gallery, a torn last line).
     Notice(Problem),
     /// A job is done.

@@ -1,8 +1,8 @@
 //! The background worker: `Job` in, `Event` out. Owns the models and the caches; needs no window.
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
-//! `mattes`, `prepare`, `generate`, `refine` and `locate` are the jobs, over the state in `session`; `views` answers
-//! looks.
+//! `mattes`, `prepare`, `generate`, `refine`, `locate` and `reporting` are the jobs, over the state in `session`;
+//! `views` answers looks, `watch` follows a run that another process writes.
 
 mod approximate;
 mod calibrate;
@@ -28,6 +28,7 @@ mod places;
 mod pool;
 mod prepare;
 mod refine;
+mod reporting;
 mod runs;
 mod session;
 mod shelf;
@@ -35,6 +36,7 @@ mod table;
 mod take;
 mod teller;
 mod views;
+mod watch;
 mod worker;
 
 pub use comparing::{Compared, ComparisonRequest};
@@ -45,7 +47,7 @@ pub use locate::{Findings, LocateJob, Method, NemoJob, StatisticsSource};
 pub use machine::MachineMemory;
 pub use message::{
     CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairPlace,
-    PairRequest, PairView, Progress, RefineJob, Refined, StepPreview, Survey, TakeJob,
+    PairRequest, PairView, Progress, RefineJob, Refined, ReportJob, StepPreview, Survey, TakeJob,
 };
 pub use model_facts::{ModelFacts, Room};
 pub use model_hash::model_hash;

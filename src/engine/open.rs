@@ -3,13 +3,14 @@
 use super::{
     CancelToken, Event, JobId, ModelFacts, Room, model_hash,
     session::{Session, checkpoint_problem},
+    watch::{Watch, outline_of_run},
     worker::Outcome,
 };
 use crate::{
     diffusion::{Checkpoint, MemoryEstimate},
     gallery,
     segmentation::Segmenter,
-    store::{self, Recognised, StudyFile},
+    store::{self, Recognised, Run, StudyFile},
     study::{Generation, Problem, Sampling, SamplingChoice, StudyOutline, Variant},
 };
 use std::{
@@ -17,25 +18,52 @@ use std::{
     sync::Arc,
 };
 
+/// What was read of a path, before it becomes the open study.
+struct Opened {
+    outline: StudyOutline,
+    choice: SamplingChoice,
+    /// Whether `choice` counts whatever was set before.
+    whole: bool,
+    notices: Vec<Problem>,
+    /// The run to follow.
+    watched: Option<Run>,
+}
+
 impl Session {
     /// Opens a path of any kind; see [`super::Job::Open`].
     pub fn open(&mut self, id: JobId, cancel: &CancelToken, path: &Path) -> Result<Outcome, Problem> {
         let mut notices = Vec::new();
         let recognised = store::recognise(path)?;
-        let whole = matches!(recognised, Recognised::Study(_));
+        let whole = matches!(recognised, Recognised::Study(_) | Recognised::Run(_));
+        let mut watched = None;
         let (outline, choice) = match recognised {
+            // Beside what is open, unless that shows the run already: then the run itself is meant.
+            Recognised::Run(folder) if !self.outline.name.is_empty() && !self.shown.contains(&folder) => {
+                return self.add_run(&folder);
+            }
+            Recognised::Run(folder) => {
+                let run = watched.insert(Run::open_read(&folder)?);
+                outline_of_run(run, read_study, &mut notices)
+            }
             Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
             Recognised::ClickSegmenter(file) => return self.add_clicker(&file),
             Recognised::Labels(file) => return self.open_labels(&file),
             Recognised::Scores(file) => return self.open_table(id, cancel, &file),
             Recognised::Generated(folder) => return self.survey(&folder),
             Recognised::Gallery(folder) => return self.open_gallery(id, cancel, folder),
-            Recognised::Run(folder) if !self.outline.name.is_empty() => return self.add_run(&folder),
             Recognised::Study(folder) => read_study(&folder, &mut notices)?,
             part => (self.with_part(part, &mut notices)?, SamplingChoice::default()),
         };
-        self.get_ready(id, cancel, outline, (&choice, whole), path, notices)
+        let opened = Opened {
+            outline,
+            choice,
+            whole,
+            notices,
+            watched,
+        };
+        self.get_ready(id, cancel, path, opened)
     }
+
     /// Opens a folder of images as the gallery. Of an open score table it shows the training images.
     pub fn open_gallery(
         &mut self,
@@ -55,14 +83,23 @@ impl Session {
         }
         let path = folder.clone();
         let outline = self.with_part(Recognised::Gallery(folder), &mut notices)?;
-        let choice = SamplingChoice::default();
-        self.get_ready(id, cancel, outline, (&choice, false), &path, notices)
+        let opened = Opened {
+            outline,
+            choice: SamplingChoice::default(),
+            whole: false,
+            notices,
+            watched: None,
+        };
+        self.get_ready(id, cancel, &path, opened)
     }
 
     /// Forgets everything of the study that was open.
     pub(super) fn close(&mut self) {
         self.grouping.cancel();
         self.grouping = CancelToken::default();
+        self.watch = None;
+        self.beside.clear();
+        self.shown.clear();
         self.checkpoint = None;
         self.pipeline = None;
         self.edited = None;
@@ -82,12 +119,17 @@ impl Session {
         &mut self,
         id: JobId,
         cancel: &CancelToken,
-        mut outline: StudyOutline,
-        choice: (&SamplingChoice, bool),
         path: &Path,
-        mut notices: Vec<Problem>,
+        opened: Opened,
     ) -> Result<Outcome, Problem> {
-        let checkpoint = self.check_model(&mut outline, choice, path, &mut notices)?;
+        let Opened {
+            mut outline,
+            choice,
+            whole,
+            mut notices,
+            watched,
+        } = opened;
+        let checkpoint = self.check_model(&mut outline, (&choice, whole), path, &mut notices)?;
         if outline.segmenter.is_none() {
             outline.segmenter = self.options.default_segmenter.clone();
         }
@@ -106,8 +148,13 @@ impl Session {
 
         self.open_segmenter();
         self.take_hashes();
-        let outline = self.outline.clone();
-        self.tell_earlier_results(&outline.sampling, None);
+        match watched {
+            Some(run) => self.watch_run(run)?,
+            None => {
+                let outline = self.outline.clone();
+                self.tell_earlier_results(&outline.sampling, None);
+            }
+        }
         if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
@@ -116,6 +163,8 @@ impl Session {
             let estimate = facts.estimate(&self.outline.sampling);
             match facts.room(&estimate) {
                 Room::None => self.notice(no_room(&facts, &estimate)),
+                // Whoever watches a run may never draw; then the model is loaded when it is needed.
+                Room::Enough | Room::Tight if self.watch.is_some() => {}
                 Room::Enough | Room::Tight => drop(self.pipeline()?),
             }
         }
@@ -158,8 +207,8 @@ impl Session {
     }
 
     /// Tells the pictures of another run beside those of the open study, under a name of their own.
-    fn add_run(&self, folder: &Path) -> Result<Outcome, Problem> {
-        let run = store::Run::open_read(folder)?;
+    fn add_run(&mut self, folder: &Path) -> Result<Outcome, Problem> {
+        let run = Run::open_read(folder)?;
         let parameters = run.parameters();
         if parameters.arithmetic != self.outline.arithmetic {
             return Err(Problem::new(
@@ -199,7 +248,35 @@ impl Session {
                 ..generation
             });
         }
+        self.show(folder);
+        let watch = self.follow(run, Some(name))?;
+        self.beside.push(watch);
         Ok(Outcome::Done)
+    }
+
+    /// Follows a run from here on.
+    fn watch_run(&mut self, run: Run) -> Result<(), Problem> {
+        let made_with = run.parameters().gallery.as_deref();
+        if let Some(root) = self.outline.gallery_root.clone()
+            && made_with.is_some_and(|hash| hash != self.hashes.gallery)
+        {
+            self.notice(
+                Problem::new(
+                    "The gallery is not the one this run was compared with",
+                    "Training images are found by their names; scores are shown as recorded.",
+                )
+                .at(root),
+            );
+        }
+        self.show(run.folder());
+        self.watch = Some(self.follow(run, None)?);
+        Ok(())
+    }
+
+    /// Tells what is added to a run; of one without a name of its own also what it holds.
+    fn follow(&self, run: Run, name: Option<Arc<str>>) -> Result<Watch, Problem> {
+        let watch = Watch::begin(run, name, &self.outline, self.shelf.clone(), self.teller.clone());
+        watch.map_err(|e| Problem::new("The run cannot be watched", "Open it again.").detail(e.to_string()))
     }
 
     /// The open study with one part replaced. A part never changes a study that has a `study.toml`:
@@ -223,6 +300,7 @@ impl Session {
         }
         match part {
             Recognised::Study(_)
+            | Recognised::Run(_)
             | Recognised::Variant(_)
             | Recognised::Labels(_)
             | Recognised::Scores(_)
@@ -250,13 +328,6 @@ impl Session {
                 notices.extend(bad_lines);
             }
             Recognised::Segmenter(path) => outline.segmenter = Some(path),
-            Recognised::Run(folder) => {
-                return Err(Problem::new(
-                    "This is a run, not a study",
-                    "Open the study folder it belongs to, then this run beside it.",
-                )
-                .at(folder));
-            }
         }
         Ok(outline)
     }

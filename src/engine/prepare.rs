@@ -12,9 +12,9 @@ use crate::{
     gallery::{self, cache_dir},
     memorization::{ClusterLimits, cluster, region_clusters},
     similarity::{Index, IndexBuilder},
-    study::{Link, Problem, Skipped, gallery_names},
+    study::{Cluster, GalleryImage, Link, Problem, Skipped, gallery_names},
 };
-use rayon::prelude::*;
+use rayon::{ThreadPool, prelude::*};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{fs, io, path::Path, sync::Arc, thread};
@@ -37,7 +37,7 @@ struct Rows {
 impl Session {
     /// Hash of the gallery's pictures and ready-made mattes.
     pub(super) fn hash_gallery(&self) -> io::Result<String> {
-        if self.outline.gallery.is_empty() {
+        if self.outline.gallery.is_empty() || self.outline.gallery_root.is_none() {
             return Ok(String::new());
         }
         gallery::fingerprint(&self.outline.gallery)
@@ -45,7 +45,8 @@ impl Session {
 
     /// Opens the prepared gallery from the cache, or prepares it.
     pub(super) fn prepare_gallery(&mut self, id: JobId, cancel: &CancelToken) -> Result<Outcome, Problem> {
-        if self.outline.gallery.is_empty() {
+        // Without a folder the gallery is a list of names that a run brought.
+        if self.outline.gallery.is_empty() || self.outline.gallery_root.is_none() {
             return Ok(Outcome::Done);
         }
         let lacks_matte = self.outline.gallery.iter().any(|g| g.matte.is_none());
@@ -93,7 +94,7 @@ impl Session {
         }
         self.teller.tell(Event::GalleryReady);
         self.tell_kept_null();
-        self.group_gallery(&file.with_extension(LINKS));
+        self.group_gallery();
         Ok(Outcome::Done)
     }
 
@@ -161,31 +162,22 @@ impl Session {
     }
 
     /// Groups the gallery on a thread of its own, beside whatever comes next.
-    fn group_gallery(&self, links_file: &Path) {
-        let Some(PreparedGallery { index, rows, .. }) = &self.gallery else {
+    fn group_gallery(&self) {
+        let Some(gallery) = self.gallery.clone() else {
             return;
         };
-        let (index, rows) = (index.clone(), rows.clone());
-        let (cancel, teller, file) = (self.grouping.clone(), self.teller.clone(), links_file.to_owned());
+        let (cancel, teller) = (self.grouping.clone(), self.teller.clone());
         let count = self.outline.gallery.len();
         let outline = self.outline.clone();
         let work = move || {
-            let limits = ClusterLimits::default();
-            let links = match read_links(&file, limits) {
-                Some(links) => links,
-                None => {
-                    let Ok(pool) = compute_pool(1) else { return };
-                    let found = pool.install(|| {
-                        let stop = || cancel.is_cancelled();
-                        find_links(&index, &rows, limits, &stop, &|_, _| {})
-                    });
-                    let Some(links) = found else { return };
-                    keep_links(&file, limits, links)
-                }
+            let Ok(pool) = compute_pool(1) else { return };
+            let stop = || cancel.is_cancelled();
+            let Some(links) = links_of(&gallery, &pool, &stop) else {
+                return;
             };
-            let paths: Vec<&Path> = outline.gallery.iter().map(|g| g.path.as_path()).collect();
-            let hashes = gallery::content_hashes(&paths);
+            let hashes = hashes_of(&outline.gallery);
             if !cancel.is_cancelled() {
+                let limits = ClusterLimits::default();
                 let regions = region_clusters(count, &links, limits, &hashes);
                 teller.tell(Event::RegionClusters(Arc::new(regions)));
                 teller.tell(Event::Clusters(Arc::new(cluster(count, &links, limits, &hashes))));
@@ -195,6 +187,38 @@ impl Session {
             log::warn!("the gallery is not grouped: {error}");
         }
     }
+}
+
+/// The groups of a gallery, from its links in the cache or computed now; `None` when stopped.
+pub(super) fn clusters(
+    gallery: &PreparedGallery,
+    images: &[GalleryImage],
+    pool: &ThreadPool,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Option<Vec<Cluster>> {
+    let links = links_of(gallery, pool, stop)?;
+    let hashes = hashes_of(images);
+    Some(cluster(images.len(), &links, ClusterLimits::default(), &hashes))
+}
+
+/// The links of a gallery, from the cache or computed now; `None` when stopped.
+fn links_of(
+    gallery: &PreparedGallery,
+    pool: &ThreadPool,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Option<Vec<Link>> {
+    let limits = ClusterLimits::default();
+    let file = gallery.file.with_extension(LINKS);
+    if let Some(links) = read_links(&file, limits) {
+        return Some(links);
+    }
+    let links = pool.install(|| find_links(&gallery.index, &gallery.rows, limits, stop, &|_, _| {}))?;
+    Some(keep_links(&file, limits, links))
+}
+
+fn hashes_of(images: &[GalleryImage]) -> Vec<String> {
+    let paths: Vec<&Path> = images.iter().map(|g| g.path.as_path()).collect();
+    gallery::content_hashes(&paths)
 }
 
 /// The links of a gallery by gallery index; `None` when cancelled.

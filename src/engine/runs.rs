@@ -1,15 +1,41 @@
 //! Which run a picture belongs to: one folder per set of parameters, so that results of different
 //! parameters never mix and the same parameters resume.
 
-use super::{Event, import::import_folders, places::user_data, session::Session, views::THUMBNAIL_SIDE};
+use super::{
+    Event, import::import_folders, places::user_data, session::Session, shelf::Shelf, teller::Teller,
+    views::THUMBNAIL_SIDE,
+};
 use crate::{
     gallery::{decode_rgb, thumbnail},
     segmentation::Segmenter,
-    store::{Record, RecordEmbedding, RecordMatch, Run, RunParameters, WrittenPicture},
+    store::{Places, Record, RecordEmbedding, RecordMatch, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
+use image::RgbImage;
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Puts a judged picture on the shelf and tells it.
+pub(super) fn tell_judged(shelf: &Shelf, teller: &Teller, generation: Generation) {
+    let generation = Arc::new(generation);
+    shelf.put(generation.clone());
+    teller.tell(Event::Judged(generation));
+}
+
+/// The small copy of a picture on disk, if it can be read.
+pub(super) fn small(path: &Path) -> Option<RgbImage> {
+    Some(thumbnail(&decode_rgb(path).ok()?, THUMBNAIL_SIDE))
+}
+
+/// A path that still means the same from another working folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
 
 impl Session {
     /// Opens the run for these settings, or begins it.
@@ -42,7 +68,7 @@ impl Session {
     }
 
     /// Tells what these settings have already given. Reads, never writes.
-    pub(super) fn tell_earlier_results(&self, sampling: &Sampling, variant: Option<&Variant>) {
+    pub(super) fn tell_earlier_results(&mut self, sampling: &Sampling, variant: Option<&Variant>) {
         let parameters = self.parameters(sampling, variant);
         let folders = match &self.options.run_folder {
             Some(folder) => vec![folder.clone()],
@@ -57,6 +83,7 @@ impl Session {
                 for generation in self.held_by(&run).into_values() {
                     self.tell_judged(generation);
                 }
+                self.show(&folder);
             }
             Ok(_) => {}
             Err(problem) => self.notice(problem),
@@ -65,7 +92,6 @@ impl Session {
 
     /// The pictures a run holds, by key.
     pub(super) fn held_by(&self, run: &Run) -> HashMap<GenerationKey, Generation> {
-        let small = |path: &std::path::Path| Some(thumbnail(&decode_rgb(path).ok()?, THUMBNAIL_SIDE));
         run.generations(&self.outline.gallery, small)
             .into_iter()
             .map(|g| (g.key, g))
@@ -74,9 +100,7 @@ impl Session {
 
     /// Puts a judged picture on the shelf and tells it.
     pub(super) fn tell_judged(&self, generation: Generation) {
-        let generation = Arc::new(generation);
-        self.shelf.put(generation.clone());
-        self.teller.tell(Event::Judged(generation));
+        tell_judged(&self.shelf, &self.teller, generation);
     }
 
     /// The line that a judged picture leaves in its run.
@@ -132,6 +156,10 @@ impl Session {
             arithmetic: self.outline.arithmetic,
             thresholds: self.outline.thresholds,
             approximation: self.approximation(),
+            places: Places {
+                study: self.outline.root.as_deref().map(absolute),
+                gallery: self.outline.gallery_root.as_deref().map(absolute),
+            },
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     CancelToken, EngineOptions, Event, MachineMemory, ModelFacts, approximate::Approximate,
-    embeddings::Embedded, refine::Clicker, shelf::Shelf, teller::Teller,
+    embeddings::Embedded, refine::Clicker, shelf::Shelf, teller::Teller, watch::Watch,
 };
 use crate::{
     diffusion::{Checkpoint, LoadOptions, Pipeline},
@@ -13,9 +13,13 @@ use crate::{
 };
 use candle_core::Device;
 use rayon::ThreadPool;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// The gallery, ready to be searched.
+/// The gallery, ready to be searched. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct PreparedGallery {
     /// The searchable pyramids.
     pub index: Arc<Index>,
@@ -57,6 +61,12 @@ pub(super) struct Session {
     pub pushed: Option<Run>,
     /// Stops the grouping of the former gallery.
     pub grouping: CancelToken,
+    /// Folders of the runs whose pictures are shown.
+    pub shown: Vec<PathBuf>,
+    /// The run that is watched, if one was opened.
+    pub watch: Option<Watch>,
+    /// Runs opened beside the study, which may grow too.
+    pub beside: Vec<Watch>,
 }
 
 /// Content hashes that name the parts in a run's parameters; empty for a missing part.
@@ -89,6 +99,9 @@ impl Session {
             skipped: Vec::new(),
             pushed: None,
             grouping: CancelToken::default(),
+            shown: Vec::new(),
+            watch: None,
+            beside: Vec::new(),
         }
     }
 
@@ -97,6 +110,13 @@ impl Session {
         self.pipeline = None;
         self.edited = None;
         self.clicker = None;
+    }
+
+    /// Remembers that pictures of this run are shown.
+    pub fn show(&mut self, run: &Path) {
+        if !self.shown.iter().any(|known| known == run) {
+            self.shown.push(run.to_owned());
+        }
     }
 
     pub fn notice(&self, problem: Problem) {

@@ -88,6 +88,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                         Ok(Outcome::Done)
                     }
                     Job::SaveVariant(path, variant) => session.save_variant(&path, &variant),
+                    Job::Report(job) => session.report(id, &cancel, &job),
                 }))
                 .unwrap_or_else(|panic| {
                     session.forget_models();

@@ -1,5 +1,7 @@
 //! This room's door to the `gemm` crate.
 
+#![allow(unsafe_code, reason = "the gemm kernel takes raw pointers")]
+
 use gemm::{Parallelism, gemm};
 
 /// A matrix in a slice: element (r, c) lies at `r · rows + c · columns`.
@@ -51,7 +53,6 @@ pub(super) fn multiply(
     );
     // SAFETY: the three ranges were checked above, `out` is exclusive, and its rows do not overlap; strides are far
     // below isize::MAX since they index slices.
-    #[allow(unsafe_code)]
     unsafe {
         gemm(
             m,

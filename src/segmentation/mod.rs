@@ -30,3 +30,4 @@ pub use config::{Architecture, PatchOrder, Scale, SegmenterConfig};
 pub use error::SegmentationError;
 pub use matte::Matte;
 pub use segmenter::Segmenter;
+pub(crate) use weights::pickle::check as check_pickle;

@@ -8,6 +8,8 @@
 //! The loops are written over `[f32; N]`; inside a function with the right target features the
 //! compiler turns those into vector registers, so one body serves every processor.
 
+#![allow(unsafe_code, reason = "vector instructions behind a run-time check")]
+
 /// Taps of the Gaussian (σ = 1.5, torchmetrics' `2·trunc(3.5σ + 0.5) + 1`).
 pub(super) const TAPS: usize = 11;
 /// Pixels lost on each side by a valid convolution.

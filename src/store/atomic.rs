@@ -1,5 +1,6 @@
 //! Files that are there whole or not at all.
 
+use crate::study::Problem;
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -19,6 +20,14 @@ pub(super) fn write(target: &Path, content: &[u8]) -> io::Result<()> {
     write_with(target, |file| file.write_all(content))
 }
 
+/// Writes a file outside a run as a whole, or not at all: a report, a table, a picture.
+///
+/// # Errors
+/// A problem that names the file.
+pub fn write_whole(target: &Path, content: &[u8]) -> Result<(), Problem> {
+    write(target, content).map_err(|e| Problem::io("The file could not be written", target, &e))
+}
+
 /// As [`write`], with the content written by a closure.
 pub(super) fn write_with(target: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let folder = match target.parent() {
@@ -36,7 +45,10 @@ pub(super) fn write_with(target: &Path, content: impl FnOnce(&mut File) -> io::R
     let mut temporary = builder.tempfile_in(folder)?;
     content(temporary.as_file_mut())?;
     temporary.as_file().sync_all()?;
-    temporary.persist(target).map_err(|e| e.error)?;
+    // Through the C library's rename, which the fault tests can interrupt; tempfile calls the kernel directly.
+    let mut path = temporary.into_temp_path();
+    fs::rename(&path, target)?;
+    path.disable_cleanup(true);
     sync_folder(folder);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! One line of `generations.jsonl`: a generated picture and what was found out about it.
 
-use crate::study::{GalleryImage, Generation, GenerationKey, Match, RegionScores, gallery_names};
+use crate::study::{
+    GalleryImage, Generation, GenerationKey, Match, RegionScores, gallery_names, recorded_names,
+};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -84,12 +86,11 @@ impl Record {
         Ok(())
     }
 
-    /// The picture as the rest of the program knows it. Matches are found again by name; those with images
-    /// that are not in the gallery are left out.
+    /// The picture as the rest of the program knows it. Matches are found again by name.
     pub(super) fn generation(
         &self,
         folder: &Path,
-        gallery: &GalleryNames,
+        gallery: &mut GalleryNames,
         seconds: f32,
         thumbnail: RgbImage,
         variant: Option<Arc<str>>,
@@ -119,16 +120,20 @@ impl Record {
     }
 }
 
-/// Gallery indices by file name.
-pub(super) struct GalleryNames {
+/// Gallery indices by file name, to find the training images of records again.
+#[derive(Clone, Debug, Default)]
+pub struct GalleryNames {
     names: Vec<String>,
     by_name: HashMap<String, u32>,
     /// By file name alone, for images that were put into other folders; `None` where several have it.
     by_file: HashMap<String, Option<u32>>,
+    /// Index of the next name that is not in the gallery; `None` leaves matches with such names out.
+    next: Option<u32>,
 }
 
 impl GalleryNames {
-    pub(super) fn new(gallery: &[GalleryImage]) -> Self {
+    /// The names of a gallery that is there. Matches with images that are not in it are left out.
+    pub fn new(gallery: &[GalleryImage]) -> Self {
         let names = gallery_names(gallery);
         let by_name = names.iter().cloned().zip(0..).collect();
         let mut by_file: HashMap<String, Option<u32>> = HashMap::new();
@@ -142,15 +147,36 @@ impl GalleryNames {
             names,
             by_name,
             by_file,
+            next: None,
         }
     }
 
-    fn index(&self, found: &RecordMatch) -> Option<u32> {
+    /// The names of a gallery that is not at hand, as far as they are known: others are numbered as they come, so that
+    /// scores still count.
+    pub fn growing(known: &[GalleryImage]) -> Self {
+        let names = recorded_names(known);
+        Self {
+            by_name: names.iter().cloned().zip(0..).collect(),
+            next: Some(names.len() as u32),
+            names,
+            by_file: HashMap::new(),
+        }
+    }
+
+    fn index(&mut self, found: &RecordMatch) -> Option<u32> {
         if self.names.get(found.gallery as usize) == Some(&found.name) {
             return Some(found.gallery);
         }
-        let by_name = self.by_name.get(&found.name).copied();
-        by_name.or_else(|| self.by_file.get(file_of(&found.name)).copied().flatten())
+        if let Some(&at) = self.by_name.get(&found.name) {
+            return Some(at);
+        }
+        if let Some(&at) = self.by_file.get(file_of(&found.name)) {
+            return at;
+        }
+        let at = self.next?;
+        self.next = Some(at + 1);
+        self.by_name.insert(found.name.clone(), at);
+        Some(at)
     }
 }
 

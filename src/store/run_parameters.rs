@@ -6,7 +6,10 @@ use crate::{
     tables,
 };
 use serde::{Deserialize, Serialize};
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Version of the format that is written and the newest one that is read.
 pub const RUN_FORMAT: u64 = 1;
@@ -43,6 +46,26 @@ pub struct RunParameters {
     pub thresholds: Thresholds,
     /// How the gallery was searched, when not exactly. Its method decides results, its recall only tells of them.
     pub approximation: Option<Approximation>,
+    /// Where the parts lay when the run was begun, to find them again. They decide nothing that is stored.
+    pub places: Places,
+}
+
+/// Where the parts of a study lay when a run was begun: a hint for those who look at the run later, perhaps on
+/// another machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// Folder of the study; `None` for one put together from loose parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<PathBuf>,
+    /// Folder of the training images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gallery: Option<PathBuf>,
+}
+
+impl Places {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The file's layout.
@@ -68,6 +91,8 @@ struct File {
     thresholds: Thresholds,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     approximation: Option<Approximation>,
+    #[serde(default, skip_serializing_if = "Places::is_empty")]
+    places: Places,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -104,6 +129,7 @@ impl RunParameters {
             sampling: self.sampling.clone(),
             thresholds: self.thresholds,
             approximation: self.approximation.clone(),
+            places: self.places.clone(),
         })
         .map_err(io::Error::other)
     }
@@ -161,11 +187,13 @@ impl RunParameters {
             arithmetic: file.arithmetic,
             thresholds: file.thresholds,
             approximation: file.approximation,
+            places: file.places,
         })
     }
 
     /// The parameters that keep a run from being continued with `wanted`, one line each: whatever changes a
-    /// picture, a matte or a score. Study name, thresholds and program version do not count.
+    /// picture, a matte or a score. Study name, thresholds, places and program
+    /// version do not count.
     pub fn differences(&self, wanted: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut compare = |name: &str, here: String, there: String| {

@@ -88,6 +88,15 @@ pub fn gallery_names(gallery: &[GalleryImage]) -> Vec<String> {
         .collect()
 }
 
+/// Names of a gallery that is known by its names only, as a run recorded them.
+pub fn recorded_names(gallery: &[GalleryImage]) -> Vec<String> {
+    let whole = |image: &GalleryImage| {
+        let parts: Vec<_> = image.path.iter().map(|part| part.to_string_lossy()).collect();
+        parts.join("/")
+    };
+    gallery.iter().map(whole).collect()
+}
+
 /// How a gallery is searched when not every image is compared with a picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Approximation {
@@ -148,4 +157,14 @@ pub struct StudyOutline {
     pub arithmetic: Arithmetic,
     /// Variants of the checkpoint, to draw with in its place.
     pub variants: Vec<Arc<Variant>>,
+}
+
+impl StudyOutline {
+    /// Names of the training images as records of runs have them, by gallery index.
+    pub fn gallery_names(&self) -> Vec<String> {
+        match self.gallery_root {
+            Some(_) => gallery_names(&self.gallery),
+            None => recorded_names(&self.gallery),
+        }
+    }
 }

@@ -297,6 +297,23 @@ impl SamplingChoice {
     }
 }
 
+impl From<&Sampling> for SamplingChoice {
+    /// Everything chosen as it is there.
+    fn from(all: &Sampling) -> Self {
+        Self {
+            steps: Some(all.steps),
+            guidance: Some(all.guidance),
+            width: Some(all.width),
+            height: Some(all.height),
+            scheduler: Some(all.scheduler),
+            negative: Some(all.negative.clone()),
+            rng: Some(all.rng),
+            at_once: Some(all.at_once),
+            weights: Some(all.weights),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,10 @@
 //! Multi-head attention on token layout, without moving heads around.
 
+#![allow(
+    unsafe_code,
+    reason = "writes disjoint rows of one output from several threads"
+)]
+
 use super::{
     math::softmax_numerators,
     matmul::{Onto, Target, View, multiply},

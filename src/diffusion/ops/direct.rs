@@ -1,6 +1,11 @@
 //! 3×3 convolution without unfolding, for processors with AVX2: the matrix product's inner loop reads a padded copy
 //! of the picture instead of nine shifted ones.
 
+#![allow(
+    unsafe_code,
+    reason = "vector instructions behind a run-time check; disjoint parts of one output"
+)]
+
 use super::{conv::Conv, matmul::Target, widen::Stored};
 use rayon::prelude::*;
 use std::{arch::x86_64::*, cell::Cell};

@@ -1,10 +1,13 @@
 //! Elementary functions in a form that compilers vectorise, and the choice of instruction set at run time.
 
+#![allow(unsafe_code, reason = "vector instructions behind a run-time check")]
+
 /// Declares a function and compiles it for AVX-512, AVX2 and the baseline; the best one that the processor has is
 /// chosen at each call.
 macro_rules! vectorised {
     ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
+        #[allow(unsafe_code)] // for the files that use the macro
         pub fn $name($($arg: $type),*) $(-> $result)? {
             #[inline(always)]
             fn body($($arg: $type),*) $(-> $result)? $body

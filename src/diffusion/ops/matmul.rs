@@ -1,5 +1,10 @@
 //! The one door to the `gemm` crate.
 
+#![allow(
+    unsafe_code,
+    reason = "the gemm kernel takes raw pointers; threads write disjoint parts of one output"
+)]
+
 use gemm::Parallelism;
 
 /// A matrix in a slice: element (r, c) lies at `r · rows + c · columns`.

@@ -2,6 +2,11 @@
 //!
 //! `unsafe` here calls the processor's conversion instruction (F16C), some four times as fast as shifting bits.
 
+#![allow(
+    unsafe_code,
+    reason = "one processor instruction (F16C), behind a run-time check"
+)]
+
 use super::math::vectorised;
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use std::ops::Range;

@@ -6,6 +6,11 @@
 //! used: nothing but the weights as stored stays in memory. Sums are rounded differently than in the direct way; both
 //! are within a few units of the last place of the exact result.
 
+#![allow(
+    unsafe_code,
+    reason = "writes disjoint tiles of one output from several threads"
+)]
+
 use super::{
     conv::Conv,
     math::vectorised,

@@ -1,7 +1,7 @@
 //! Named tensors from a weights file, checked one by one as the network asks for them.
 
 mod onnx;
-mod pickle;
+pub(super) mod pickle;
 mod protobuf;
 mod pth;
 

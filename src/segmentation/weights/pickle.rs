@@ -56,6 +56,14 @@ enum Size {
 
 const ONE: Size = Size::Of { objects: 1, depth: 1 };
 
+/// A text of some bytes: it takes as much memory as so many objects, also in each of its copies.
+fn text(bytes: usize) -> Size {
+    Size::Of {
+        objects: 1 + (bytes / 64) as u64,
+        depth: 1,
+    }
+}
+
 #[derive(Default)]
 struct Machine {
     stack: Vec<Size>,
@@ -75,9 +83,8 @@ impl Machine {
                     take::<1>(&mut bytes)?;
                 }
                 b'c' => {
-                    line(&mut bytes)?;
-                    line(&mut bytes)?;
-                    self.push(ONE)?;
+                    let length = line(&mut bytes)? + line(&mut bytes)?;
+                    self.push(text(length))?;
                 }
                 b'K' => self.constant::<1>(&mut bytes)?,
                 b'M' => self.constant::<2>(&mut bytes)?,
@@ -86,7 +93,7 @@ impl Machine {
                 b'X' => {
                     let length = u32::from_le_bytes(take(&mut bytes)?) as usize;
                     skip(&mut bytes, length)?;
-                    self.push(ONE)?;
+                    self.push(text(length))?;
                 }
                 0x8a => {
                     let [length] = take(&mut bytes)?;
@@ -237,9 +244,9 @@ fn skip(bytes: &mut &[u8], length: usize) -> Result<()> {
     }
 }
 
-fn line(bytes: &mut &[u8]) -> Result<()> {
+fn line(bytes: &mut &[u8]) -> Result<usize> {
     match bytes.iter().position(|&b| b == b'\n') {
-        Some(end) => skip(bytes, end + 1),
+        Some(end) => skip(bytes, end + 1).map(|()| end),
         None => bail!("its pickle is cut short"),
     }
 }
@@ -265,6 +272,20 @@ mod tests {
         let long = [b"X\xff\xff\xff\xff".as_slice(), b"short"].concat();
         assert!(says(&long).contains("cut short"));
         assert!(says(b"cos\nsystem\nX\x01\0\0\0a\x93.").contains("more than list tensors"));
+    }
+
+    #[test]
+    fn long_texts_count_in_each_copy() {
+        let text = [b"X\0\0\x10\0".as_slice(), &[b'a'; 1 << 20], b"q\0"].concat();
+        let copies = |count| [text.clone(), b"h\0".repeat(count), vec![b'.']].concat();
+        assert_eq!(says(&copies(10)), "");
+        assert!(says(&copies(1000)).contains("objects"));
+    }
+
+    #[test]
+    fn a_whole_file_passes() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/pth/small.pth");
+        check(&file).unwrap();
     }
 
     #[test]

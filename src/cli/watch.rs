@@ -1,0 +1,126 @@
+//! Following the engine from a command: progress and notices to standard error, results kept.
+
+use super::console::Console;
+use crate::{
+    engine::{EngineHandle, Event, JobId},
+    memorization::null::Null,
+    store::{SKIPPED_FILE, ScoreRow, write_scores, write_scores_with_null, write_skipped},
+    study::{Generation, GenerationKey, Problem, Skipped, StudyOutline, gallery_names},
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What was heard so far.
+pub(super) struct Watch {
+    console: Console,
+    /// The study that was opened.
+    pub outline: Option<Arc<StudyOutline>>,
+    /// Pictures by key.
+    pub judged: BTreeMap<GenerationKey, Arc<Generation>>,
+    /// Files that were written.
+    pub written: Vec<PathBuf>,
+    /// The gallery's null, once it was measured.
+    pub null: Option<Arc<Null>>,
+    /// Files that were left out.
+    pub skipped: Arc<Vec<Skipped>>,
+}
+
+impl Watch {
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            console: Console::new(quiet),
+            outline: None,
+            judged: BTreeMap::new(),
+            written: Vec::new(),
+            null: None,
+            skipped: Arc::default(),
+        }
+    }
+
+    /// `scores.csv` in the run's folder: all pictures of the run, in the reference's columns. Percentiles of the null
+    /// are there only when asked for, so that a run's table does not depend on what the cache holds.
+    pub fn write_scores(&self, run: &Path, with_null: bool) -> Result<(), Problem> {
+        let Some(outline) = &self.outline else {
+            return Ok(());
+        };
+        let names = gallery_names(&outline.gallery);
+        let name = |index: u32| names.get(index as usize).map(String::as_str);
+        let rows: Vec<ScoreRow> = self
+            .judged
+            .values()
+            .flat_map(|g| {
+                let generated = g
+                    .image
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                g.matches
+                    .iter()
+                    .filter_map(move |m| Some(ScoreRow::new(name(m.gallery)?, generated.as_str(), m.scores)))
+            })
+            .collect();
+        let path = run.join("scores.csv");
+        match self.null.as_deref().filter(|_| with_null) {
+            Some(null) => write_scores_with_null(&path, &rows, &|s| super::null::percentiles(null, s), &[]),
+            None => write_scores(&path, &rows),
+        }
+    }
+
+    /// Files that were left out: `skipped.csv` in the run's folder, and their number once more at the end.
+    pub fn write_skipped(&self, run: &Path) -> Result<(), Problem> {
+        write_skipped(run, &self.skipped)?;
+        if !self.skipped.is_empty() {
+            let list = run.join(SKIPPED_FILE);
+            eprintln!(
+                "pentimento: files left out: {}, see {}",
+                self.skipped.len(),
+                list.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Hears the engine until the job ends.
+    pub fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
+        loop {
+            let event = handle.events().recv().map_err(|_| {
+                Problem::new(
+                    "The engine ended early",
+                    "Everything finished so far is in the run folder.",
+                )
+            })?;
+            match event {
+                Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),
+                Event::Opened(outline) => self.outline = Some(outline),
+                Event::Judged(generation) => {
+                    self.judged.insert(generation.key, generation);
+                }
+                Event::Written(path) => self.written.push(path),
+                Event::Null(null) => self.null = Some(null),
+                Event::Skipped(skipped) => self.skipped = skipped,
+                Event::Approximate(how) => {
+                    self.console.end();
+                    eprintln!("pentimento: {how}");
+                }
+                Event::Notice(problem) => {
+                    self.console.end();
+                    super::tell(&problem);
+                }
+                Event::Finished(id) if id == job => {
+                    self.console.end();
+                    return Ok(());
+                }
+                Event::Cancelled(id) if id == job => return Err(Problem::new("Stopped", "")),
+                Event::Failed(id, problem) if id == job => {
+                    self.console.end();
+                    return Err(problem);
+                }
+                _ => {}
+            }
+        }
+    }
+}
