@@ -37,7 +37,9 @@ fn words(line: &str) -> Vec<String> {
         }
     }
     words.retain(|w| !w.is_empty());
-    words
+    // Of alternatives the first.
+    let first = |w: String| w.split('|').next().unwrap_or_default().to_owned();
+    words.into_iter().map(first).collect()
 }
 
 #[test]
@@ -109,11 +111,12 @@ fn links_between_pages_lead_somewhere() {
 
 #[test]
 fn unsafe_code_is_where_the_architecture_says() {
-    let allowed = "#![allow(unsafe_code, reason = ";
+    let allowed = "#![allow(unsafe_code,reason=";
     let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let mut modules = 0;
     for file in files(&root().join("src"), "rs") {
-        let text = fs::read_to_string(&file).unwrap();
+        // Attributes lie on one line or on several.
+        let text: String = fs::read_to_string(&file).unwrap().split_whitespace().collect();
         let name = file
             .strip_prefix(root().join("src"))
             .unwrap()
