@@ -31,9 +31,14 @@ for feature in $features; do
     metal)
         [ -x "$place/python/ziglang/zig" ] || fetch ziglang
         rustup target add aarch64-apple-darwin
-        printf '#!/bin/sh\nexec "%s" cc -target aarch64-macos "$@"\n' "$place/python/ziglang/zig" >"$place/cc"
-        chmod +x "$place/cc" "$place/python/ziglang/zig"
-        CC_aarch64_apple_darwin=$place/cc CARGO_TARGET_DIR=$place/metal \
+        # Build scripts name the target in Apple's words, which Zig does not know.
+        for tool in cc c++; do
+            printf '#!/bin/bash\nkept=()\nfor a in "$@"; do case $a in --target=*|-mmacosx-version-min=*|-arch|arm64) ;; *) kept+=("$a") ;; esac; done\nexec "%s" %s -target aarch64-macos "${kept[@]}"\n' \
+                "$place/python/ziglang/zig" "$tool" >"$place/$tool"
+            chmod +x "$place/$tool"
+        done
+        chmod +x "$place/python/ziglang/zig"
+        CC_aarch64_apple_darwin=$place/cc CXX_aarch64_apple_darwin=$place/c++ CARGO_TARGET_DIR=$place/metal \
             cargo check --release --target aarch64-apple-darwin --features metal --lib --bins
         ;;
     *)
