@@ -189,7 +189,7 @@ impl State {
         let mut hasher = DefaultHasher::new();
         let t = &self.thresholds;
         (
-            self.study.revision(),
+            self.study.version(),
             t.foreground.to_bits(),
             t.background.to_bits(),
         )

@@ -26,7 +26,6 @@ pub struct StudyView {
     /// Whose pictures are A.
     first: Option<Arc<str>>,
     nothing: Results,
-    revision: u64,
     clusters: Arc<Vec<Cluster>>,
     cluster_of: HashMap<u32, usize>,
     copies: HashMap<u32, usize>,
@@ -74,7 +73,7 @@ impl StudyView {
         self.outline.as_ref()
     }
 
-    /// Changes whenever a picture comes or another study is opened.
+    /// Grows whenever a picture comes or goes, or another study is opened.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -142,7 +141,6 @@ impl StudyView {
             self.folded.push(generation.prompt.to_lowercase());
         }
         self.version += 1;
-        self.revision += 1;
         self.results
             .entry(generation.variant.clone())
             .or_default()
@@ -166,13 +164,8 @@ impl StudyView {
 
     /// Forgets the pictures of a variant: its content has changed.
     pub fn forget(&mut self, variant: &Arc<str>) {
-        self.revision += 1;
+        self.version += 1;
         self.results.remove(&Some(variant.clone()));
-    }
-
-    /// Grows whenever a picture is added.
-    pub fn revision(&self) -> u64 {
-        self.revision
     }
 
     fn drawn(&self) -> &Results {

@@ -2,7 +2,7 @@
 
 mod args;
 
-use super::{args::Common, console::Console};
+use super::{args::Common, console::Console, watch::follow};
 use crate::{
     diffusion::{Checkpoint, InitialNoise, LoadOptions, Pipeline},
     engine::{
@@ -406,32 +406,16 @@ struct Watch {
 
 impl Watch {
     fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
-        loop {
-            let event = handle.events().recv().map_err(|_| {
-                Problem::new(
-                    "The engine ended early",
-                    "Run the command again: it goes on where it was.",
-                )
-            })?;
-            match event {
-                Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),
-                Event::Opened(outline) => self.outline = Some(outline),
-                Event::Located(_, found) => self.found = Some(found),
-                Event::Notice(problem) => {
-                    self.console.end();
-                    super::tell(&problem);
-                }
-                Event::Finished(id) if id == job => {
-                    self.console.end();
-                    return Ok(());
-                }
-                Event::Cancelled(id) if id == job => return Err(Problem::new("Stopped", "")),
-                Event::Failed(id, problem) if id == job => {
-                    self.console.end();
-                    return Err(problem);
-                }
-                _ => {}
-            }
-        }
+        let Self {
+            console,
+            outline,
+            found,
+        } = self;
+        let early = "Run the command again: it goes on where it was.";
+        follow(console, handle, job, early, |event, _| match event {
+            Event::Opened(opened) => *outline = Some(opened),
+            Event::Located(_, findings) => *found = Some(findings),
+            _ => {}
+        })
     }
 }

@@ -86,41 +86,62 @@ impl Watch {
 
     /// Hears the engine until the job ends.
     pub fn until_done(&mut self, handle: &EngineHandle, job: JobId) -> Result<(), Problem> {
-        loop {
-            let event = handle.events().recv().map_err(|_| {
-                Problem::new(
-                    "The engine ended early",
-                    "Everything finished so far is in the run folder.",
-                )
-            })?;
-            match event {
-                Event::Progress(_, p) => self.console.progress(p.kind.words(), p.done, p.total, p.left),
-                Event::Opened(outline) => self.outline = Some(outline),
-                Event::Judged(generation) => {
-                    self.judged.insert(generation.key, generation);
-                }
-                Event::Written(path) => self.written.push(path),
-                Event::Null(null) => self.null = Some(null),
-                Event::Skipped(skipped) => self.skipped = skipped,
-                Event::Approximate(how) => {
-                    self.console.end();
-                    eprintln!("pentimento: {how}");
-                }
-                Event::Notice(problem) => {
-                    self.console.end();
-                    super::tell(&problem);
-                }
-                Event::Finished(id) if id == job => {
-                    self.console.end();
-                    return Ok(());
-                }
-                Event::Cancelled(id) if id == job => return Err(Problem::new("Stopped", "")),
-                Event::Failed(id, problem) if id == job => {
-                    self.console.end();
-                    return Err(problem);
-                }
-                _ => {}
+        let Self {
+            console,
+            outline,
+            judged,
+            written,
+            null,
+            skipped,
+        } = self;
+        let early = "Everything finished so far is in the run folder.";
+        follow(console, handle, job, early, |event, console| match event {
+            Event::Opened(opened) => *outline = Some(opened),
+            Event::Judged(generation) => {
+                judged.insert(generation.key, generation);
             }
+            Event::Written(path) => written.push(path),
+            Event::Null(measured) => *null = Some(measured),
+            Event::Skipped(files) => *skipped = files,
+            Event::Approximate(how) => {
+                console.end();
+                eprintln!("pentimento: {how}");
+            }
+            _ => {}
+        })
+    }
+}
+
+/// Hears the engine until a job ends: progress and notices to standard error, everything else to `keep`. `early` is the
+/// advice for an engine that ended before the job did.
+pub(super) fn follow(
+    console: &mut Console,
+    handle: &EngineHandle,
+    job: JobId,
+    early: &str,
+    mut keep: impl FnMut(Event, &mut Console),
+) -> Result<(), Problem> {
+    loop {
+        let event = handle
+            .events()
+            .recv()
+            .map_err(|_| Problem::new("The engine ended early", early))?;
+        match event {
+            Event::Progress(_, p) => console.progress(p.kind.words(), p.done, p.total, p.left),
+            Event::Notice(problem) => {
+                console.end();
+                super::tell(&problem);
+            }
+            Event::Finished(id) if id == job => {
+                console.end();
+                return Ok(());
+            }
+            Event::Cancelled(id) if id == job => return Err(Problem::new("Stopped", "")),
+            Event::Failed(id, problem) if id == job => {
+                console.end();
+                return Err(problem);
+            }
+            other => keep(other, console),
         }
     }
 }
