@@ -2,7 +2,7 @@
 //!
 //! The rooms, and the one way the arrows between them run:
 //! `app, cli → engine → {memorization, mitigation} → {diffusion, segmentation, embedding, similarity, gallery} → study`;
-//! `engine → report → {render, similarity, gallery, store} → study`; `embedding → similarity` (resizing) and `segmentation` (pickles);
+//! `engine → report → {render, similarity, gallery, store} → study`; `{segmentation, embedding} → weights_file`; `embedding → similarity` (resizing);
 //! `engine → store → study`; `{gallery, store, mitigation} → tables → study`; `render` is used by `app` and `report`
 //! only.
 
@@ -26,3 +26,8 @@ pub mod similarity;
 pub mod store;
 pub mod study;
 pub mod tables;
+mod weights_file;
+
+#[cfg(test)]
+#[path = "../tests/common/pseudo_weights.rs"]
+mod test_weights;

@@ -3,8 +3,8 @@
 use super::{
     EmbeddingError, Preprocessing, clip_config,
     vectors::{dot, unit},
-    weights::Weights,
 };
+use crate::weights_file::Weights;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::clip::{ClipConfig, ClipModel};
@@ -26,7 +26,7 @@ impl Clip {
     /// When a file is missing or not as described; the message names file, key or tensor.
     pub fn open(folder: &Path) -> Result<Self, EmbeddingError> {
         let config = clip_config::read(&folder.join("config.json"))?;
-        let mut weights = Weights::read(&folder.join("model.safetensors"))?;
+        let mut weights = Weights::read(&folder.join("model.safetensors"), super::MOST_BYTES)?;
         let mut tensors: HashMap<String, Tensor> = HashMap::new();
         for (name, shape) in clip_config::tensors(&config) {
             let tensor = weights.take(&name, &shape)?;

@@ -1,7 +1,8 @@
 //! DINOv2's vision transformer (Oquab et al., 2023), as `transformers` has it. candle-transformers' own is fixed to one
 //! picture size and a classifier's output; this one gives the class token, at the size the field's processor uses.
 
-use super::{EmbeddingError, Preprocessing, vectors::unit, weights::Weights};
+use super::{EmbeddingError, Preprocessing, vectors::unit};
+use crate::weights_file::Weights;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, Module, ops::softmax_last_dim};
 use image::RgbImage;
@@ -77,7 +78,7 @@ impl Dinov2 {
             return Err(refuse("layer_norm_eps: must be above 0 and below 1".into()));
         }
         let file: PathBuf = folder.join("model.safetensors");
-        let mut weights = Weights::read(&file)?;
+        let mut weights = Weights::read(&file, super::MOST_BYTES)?;
         weights.strip("dinov2.");
         let unknown = || EmbeddingError::Unknown(folder.to_owned());
         let projection = "embeddings.patch_embeddings.projection.weight";

@@ -1,5 +1,6 @@
 //! What can go wrong between a weights file and a vector.
 
+use crate::weights_file::WeightsFileError;
 use std::path::PathBuf;
 
 /// Trouble with an embedder.
@@ -19,16 +20,6 @@ pub enum EmbeddingError {
          config.json and model.safetensors of DINOv2 or CLIP", .0.display()
     )]
     Unknown(PathBuf),
-    /// The weights file is far larger than any known embedder.
-    #[error("{} is {bytes} bytes long; an embedder has at most {most}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its length.
-        bytes: u64,
-        /// The longest accepted.
-        most: u64,
-    },
     /// `config.json` is not what it should be.
     #[error("{}: {message}", path.display())]
     Config {
@@ -37,24 +28,9 @@ pub enum EmbeddingError {
         /// The key and what is wrong with it, or line and column.
         message: String,
     },
-    /// The weights file cannot be understood.
-    #[error("{} is not a readable weights file: {message}", path.display())]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What the reader said.
-        message: String,
-    },
-    /// Tensors are missing or have other shapes than the architecture asks for.
-    #[error("{} does not fit {architecture}: {}", path.display(), problems.join("; "))]
-    Tensors {
-        /// The file.
-        path: PathBuf,
-        /// Name of the architecture.
-        architecture: &'static str,
-        /// One line per tensor, the first few.
-        problems: Vec<String>,
-    },
+    /// The weights file cannot be read, or does not fit.
+    #[error(transparent)]
+    File(#[from] WeightsFileError),
     /// The picture has no pixels.
     #[error("a picture without pixels has no embedding")]
     Empty,

@@ -21,7 +21,9 @@ mod shortlist;
 mod sscd;
 mod tsne;
 mod vectors;
-mod weights;
+
+/// ViT-g has 4.5 GB in f32; anything beyond is something else.
+const MOST_BYTES: u64 = 6 << 30;
 
 pub use clip::{Clip, ClipScore};
 pub use descriptor::{DESCRIPTOR_DIM, descriptor};

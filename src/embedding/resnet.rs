@@ -1,12 +1,9 @@
 //! ResNet of bottleneck blocks (He et al., 2016; torchvision's tensor names), in inference: batch normalisations are
 //! folded into the convolutions before them.
 
-use super::weights::Weights;
+use crate::weights_file::Weights;
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
-
-/// torchvision's `BatchNorm2d` constant.
-const EPSILON: f64 = 1e-5;
 
 struct Block {
     convs: [Conv2d; 3],
@@ -123,13 +120,7 @@ fn conv_bn(
     stride: usize,
     groups: usize,
 ) -> Result<Conv2d> {
-    let weight = weights.take(&format!("{conv}.weight"), &shape)?;
-    let mut part = |part: &str| weights.take(&format!("{norm}.{part}"), &shape[..1]);
-    let (gamma, beta) = (part("weight")?, part("bias")?);
-    let (mean, variance) = (part("running_mean")?, part("running_var")?);
-    let scale = (gamma / (variance + EPSILON)?.sqrt()?)?;
-    let bias = (beta - (mean * &scale)?)?;
-    let weight = weight.broadcast_mul(&scale.reshape((shape[0], 1, 1, 1))?)?;
+    let (weight, bias) = weights.take_with_norm(conv, norm, shape, false)?;
     let config = Conv2dConfig {
         padding: shape[2] / 2,
         stride,

@@ -1,7 +1,8 @@
 //! SSCD, a descriptor for image copy detection (Pizzi et al., CVPR 2022): ResNet-50, generalised-mean pooling, a
 //! linear layer, unit length.
 
-use super::{EmbeddingError, Preprocessing, resnet::ResNet, vectors::unit, weights::Weights};
+use super::{EmbeddingError, Preprocessing, resnet::ResNet, vectors::unit};
+use crate::weights_file::Weights;
 use candle_core::{Result, Tensor};
 use candle_nn::{Linear, Module};
 use image::RgbImage;
@@ -27,7 +28,7 @@ impl Sscd {
     /// When the file cannot be read, is something else (TorchScript and Classy Vision files are), or tensors are
     /// missing, misshapen or not finite; the message names them.
     pub fn open(path: &Path, preprocessing: Preprocessing) -> std::result::Result<Self, EmbeddingError> {
-        let mut weights = Weights::read(path)?;
+        let mut weights = Weights::read(path, super::MOST_BYTES)?;
         weights.strip("module.");
         weights.strip("backbone.");
         let head = weights.shape("fc.weight").filter(|s| s.len() == 2 && s[0] > 0);

@@ -144,7 +144,9 @@ fn what_does_not_fit_is_refused_by_name() {
     assert!(open("junk.pt").contains("junk.pt"));
     assert!(matches!(
         Embedder::open(Path::new("/nowhere/x.pt")),
-        Err(EmbeddingError::Io { .. })
+        Err(EmbeddingError::File(
+            crate::weights_file::WeightsFileError::Io { .. }
+        ))
     ));
     // A tensor of another shape, another missing: both are named.
     let mut tensors =

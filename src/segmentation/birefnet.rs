@@ -6,8 +6,8 @@
 
 use super::{
     config::PatchOrder, conv::Conv, deform::Deform, pooling::stretch_corners, stop::Stop, swin::Swin,
-    weights::Weights,
 };
+use crate::weights_file::Weights;
 use candle_core::{Result, Tensor};
 
 /// Deformable branches beside the first; the released models have three.
@@ -314,7 +314,7 @@ impl BiRefNet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segmentation::test_weights::{Listing, distance, fixture, pseudo};
+    use crate::test_weights::{Listing, distance, fixture, pseudo};
 
     /// Against PyTorch and torchvision.
     #[test]

@@ -2,8 +2,9 @@
 //! person points at. Picture encoders and mask decoder are candle-transformers'; the prompt encoder is this room's
 //! own, since candle-transformers' joins the corners of boxes along the wrong axis.
 
-use super::{Matte, SegmentationError, hash::hash_file, pooling::stretch, weights::Weights};
+use super::{Matte, SegmentationError, hash::hash_file, pooling::stretch};
 use crate::similarity::{Filter, resize_rgb};
+use crate::weights_file::{Weights, WeightsFileError};
 use candle_core::{D, DType, Device, IndexOp, Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use candle_transformers::models::segment_anything::{
@@ -88,10 +89,13 @@ impl ClickSegmenter {
     /// # Errors
     /// When the file cannot be read, or lacks a tensor (named).
     pub fn open(path: &Path) -> std::result::Result<Self, SegmentationError> {
-        let tensors = Weights::read(path)?.into_tensors()?;
-        let wrong = |e: candle_core::Error| SegmentationError::Weights {
-            path: path.to_owned(),
-            message: format!("it does not fit SAM: {e}"),
+        let tensors = Weights::read(path, super::MOST_BYTES)?.into_tensors()?;
+        let wrong = |e: candle_core::Error| {
+            SegmentationError::File(WeightsFileError::Tensors {
+                path: path.to_owned(),
+                architecture: "SAM",
+                problems: vec![e.to_string()],
+            })
         };
         Self::load(tensors, hash_file(path, "sam")?).map_err(wrong)
     }
@@ -318,7 +322,7 @@ fn blocks(tensors: &HashMap<String, Tensor>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segmentation::test_weights::{Listing, distance, fixture};
+    use crate::test_weights::{Listing, distance, fixture};
 
     fn pattern(width: u32, height: u32) -> RgbImage {
         RgbImage::from_fn(width, height, |x, y| {

@@ -165,7 +165,7 @@ fn gather(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segmentation::test_weights::{distance, fixture, pseudo};
+    use crate::test_weights::{distance, fixture, pseudo};
 
     /// Against torchvision.ops.deform_conv2d (tools/fixtures/segmentation_networks.py); offsets reach beyond the edges.
     #[test]

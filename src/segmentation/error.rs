@@ -1,5 +1,6 @@
 //! What can go wrong between a segmenter's folder and a matte.
 
+use crate::weights_file::WeightsFileError;
 use std::path::PathBuf;
 
 /// Trouble with a segmenter or a matte.
@@ -19,8 +20,8 @@ pub enum SegmentationError {
          (.safetensors, .pth or .onnx)", .0.display()
     )]
     NoWeights(PathBuf),
-    /// The weights file is far larger than any known segmenter.
-    #[error("{} is {bytes} bytes long; a segmenter has at most {most}", path.display())]
+    /// The settings file is far larger than any.
+    #[error("{} is {bytes} bytes long; settings have at most {most}", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -37,24 +38,9 @@ pub enum SegmentationError {
         /// The key and what is wrong with it, or line and column.
         message: String,
     },
-    /// The weights file cannot be understood.
-    #[error("{} is not a readable weights file: {message}", path.display())]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What the reader said.
-        message: String,
-    },
-    /// Tensors are missing or have other shapes than the architecture asks for.
-    #[error("{} does not fit {architecture}: {}", path.display(), problems.join("; "))]
-    Tensors {
-        /// The file.
-        path: PathBuf,
-        /// Name of the architecture.
-        architecture: &'static str,
-        /// One line per tensor, the first few.
-        problems: Vec<String>,
-    },
+    /// The weights file cannot be read, or does not fit.
+    #[error(transparent)]
+    File(#[from] WeightsFileError),
     /// Stopped as asked.
     #[error("stopped")]
     Stopped,

@@ -3,8 +3,8 @@
 use super::{
     conv::floats,
     matrix::{View, multiply},
-    weights::Weights,
 };
+use crate::weights_file::Weights;
 use candle_core::{
     CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, bail, cpu::erf::erf_f32,
 };

@@ -19,15 +19,12 @@ mod segmenter;
 mod stop;
 mod swin;
 mod u2net;
-mod weights;
 
-#[cfg(test)]
-#[path = "../../tests/common/pseudo_weights.rs"]
-mod test_weights;
+/// SAM's largest has 2.6 GB; anything far above is something else.
+const MOST_BYTES: u64 = 4 << 30;
 
 pub use click::{Click, ClickSegmenter, Clicks, Embedded};
 pub use config::{Architecture, PatchOrder, Scale, SegmenterConfig};
 pub use error::SegmentationError;
 pub use matte::Matte;
 pub use segmenter::Segmenter;
-pub(crate) use weights::pickle::check as check_pickle;

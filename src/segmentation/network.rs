@@ -1,6 +1,7 @@
 //! Which network a weights file is, and running it.
 
-use super::{Architecture, SegmenterConfig, birefnet::BiRefNet, stop::Stop, u2net::U2Net, weights::Weights};
+use super::{Architecture, SegmenterConfig, birefnet::BiRefNet, stop::Stop, u2net::U2Net};
+use crate::weights_file::Weights;
 use candle_core::{Result, Tensor};
 
 /// Any of the networks.

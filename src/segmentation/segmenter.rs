@@ -2,11 +2,12 @@
 
 use super::{
     Architecture, Matte, Scale, SegmentationError, SegmenterConfig, hash::hash_file, network::Network,
-    stop::Stop, weights::Weights,
+    stop::Stop,
 };
 use crate::{
     similarity::{resize_lanczos_gray, resize_lanczos_rgb},
     study::Arithmetic,
+    weights_file::Weights,
 };
 use candle_core::{Device, Tensor};
 use image::{GrayImage, RgbImage};
@@ -54,7 +55,7 @@ impl Segmenter {
             let own = path.file_stem().is_some_and(|s| s == "model");
             (path.to_owned(), own.then(|| path.with_file_name("config.json")))
         };
-        let mut weights = Weights::read(&file)?;
+        let mut weights = Weights::read(&file, super::MOST_BYTES)?;
         let found = Network::recognise(&weights);
         let config = match settings.filter(|p| p.is_file()) {
             Some(settings) => read_config(&settings, arithmetic)?,

@@ -7,8 +7,8 @@ use super::{
     linear::Linear,
     matrix::{View, multiply},
     stop::Stop,
-    weights::Weights,
 };
+use crate::weights_file::Weights;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -400,7 +400,7 @@ impl Swin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segmentation::test_weights::{Listing, distance, fixture, pseudo};
+    use crate::test_weights::{Listing, distance, fixture, pseudo};
 
     fn backbone() -> Swin {
         let mut weights = Weights::of(Listing::read("birefnet_parts").weights());

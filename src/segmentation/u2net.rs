@@ -8,8 +8,8 @@ use super::{
     conv::Conv,
     pooling::{pool, stretch, stretch_like},
     stop::Stop,
-    weights::Weights,
 };
+use crate::weights_file::Weights;
 use candle_core::{Result, Tensor};
 
 /// A small U: `depth` convolutions down, the last one dilated, and back up; its input is added to its

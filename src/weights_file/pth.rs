@@ -162,7 +162,7 @@ fn tensors_of(object: Object) -> Result<Vec<TensorInfo>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segmentation::test_weights::{distance, pseudo};
+    use crate::test_weights::{distance, pseudo};
 
     fn file(name: &str) -> std::path::PathBuf {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/segmentation");

@@ -1,19 +1,20 @@
-//! Named tensors from a weights file, checked one by one as the network asks for them.
+//! Weights as the authors of segmentation and embedding networks publish them (`.safetensors`, `.onnx`, PyTorch's
+//! `.pth`): named tensors, checked one by one as the network asks for them.
 
+mod error;
 mod onnx;
-pub(super) mod pickle;
+mod pickle;
 mod protobuf;
 mod pth;
 
-use super::SegmentationError;
+pub use error::WeightsFileError;
+
 use candle_core::{DType, Device, Result, Tensor, bail};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
-/// SAM's largest has 2.6 GB; anything far above is something else.
-const MOST_BYTES: u64 = 4 << 30;
 /// Problems listed by name before the rest is only counted.
 const LISTED: usize = 12;
 /// Values of the largest tensor that a missing one is replaced by.
@@ -24,7 +25,7 @@ const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 const EPSILON: f64 = 1e-5;
 
 /// What a weights file holds, and what was found wrong with it so far.
-pub(super) struct Weights {
+pub(crate) struct Weights {
     path: PathBuf,
     tensors: HashMap<String, Tensor>,
     /// Convolutions of an ONNX file that lost their names, in the order of its graph.
@@ -35,27 +36,28 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Reads a `.safetensors` or `.onnx` file, any other as PyTorch's `.pth`.
+    /// Reads a `.safetensors` or `.onnx` file of at most `most` bytes, any other as PyTorch's `.pth`.
     ///
     /// # Errors
-    /// When the file cannot be read, is far larger than any known segmenter, or is malformed.
-    pub fn read(path: &Path) -> std::result::Result<Self, SegmentationError> {
-        let io = |source| SegmentationError::Io {
+    /// When the file cannot be read, is larger than that, is malformed, or holds no tensors.
+    pub fn read(path: &Path, most: u64) -> std::result::Result<Self, WeightsFileError> {
+        let io = |source| WeightsFileError::Io {
             path: path.to_owned(),
             source,
         };
         let bytes = std::fs::metadata(path).map_err(io)?.len();
-        if bytes > MOST_BYTES {
-            return Err(SegmentationError::TooLarge {
+        if bytes > most {
+            return Err(WeightsFileError::TooLarge {
                 path: path.to_owned(),
                 bytes,
-                most: MOST_BYTES,
+                most,
             });
         }
-        let wrong = |e: candle_core::Error| SegmentationError::Weights {
+        let malformed = |message: String| WeightsFileError::Malformed {
             path: path.to_owned(),
-            message: e.to_string(),
+            message,
         };
+        let wrong = |e: candle_core::Error| malformed(e.to_string());
         let is = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
         let mut in_order = Vec::new();
         let tensors = if is("safetensors") {
@@ -67,6 +69,11 @@ impl Weights {
         } else {
             pth::read(path, bytes).map_err(wrong)?
         };
+        if tensors.is_empty() && in_order.is_empty() {
+            return Err(malformed(
+                "it holds no tensors (a TorchScript archive cannot be read: give the state dict)".into(),
+            ));
+        }
         let mut weights = Self::new(path, tensors, in_order);
         weights.folded |= is("onnx");
         Ok(weights)
@@ -96,6 +103,15 @@ impl Weights {
     #[cfg(test)]
     pub fn of(tensors: HashMap<String, Tensor>) -> Self {
         Self::new(Path::new("test"), tensors, Vec::new())
+    }
+
+    /// Removes a leading `prefix` from all names that have it.
+    pub fn strip(&mut self, prefix: &str) {
+        let old = std::mem::take(&mut self.tensors);
+        self.tensors = old
+            .into_iter()
+            .map(|(name, t)| (name.strip_prefix(prefix).map_or(name.clone(), str::to_owned), t))
+            .collect();
     }
 
     /// Shape of a tensor, if it is there.
@@ -170,7 +186,7 @@ impl Weights {
     ///
     /// # Errors
     /// With the name of the first tensor that holds values that are not finite.
-    pub fn into_tensors(self) -> std::result::Result<HashMap<String, Tensor>, SegmentationError> {
+    pub fn into_tensors(self) -> std::result::Result<HashMap<String, Tensor>, WeightsFileError> {
         let finite = |(name, tensor): (String, Tensor)| {
             let tensor = tensor.to_dtype(DType::F32)?.contiguous()?;
             if !tensor.abs()?.sum_all()?.to_scalar::<f32>()?.is_finite() {
@@ -179,7 +195,7 @@ impl Weights {
             Ok((name, tensor))
         };
         let tensors = self.tensors.into_iter().map(finite).collect::<Result<_>>();
-        tensors.map_err(|e| SegmentationError::Weights {
+        tensors.map_err(|e| WeightsFileError::Malformed {
             path: self.path,
             message: e.to_string(),
         })
@@ -221,7 +237,7 @@ impl Weights {
     ///
     /// # Errors
     /// When anything was noted; the first few lines of it.
-    pub fn finish(mut self, architecture: &'static str) -> std::result::Result<(), SegmentationError> {
+    pub fn finish(&mut self, architecture: &'static str) -> std::result::Result<(), WeightsFileError> {
         if self.problems.is_empty() {
             return Ok(());
         }
@@ -231,10 +247,10 @@ impl Weights {
         if more > 0 {
             self.problems.push(format!("and {more} more"));
         }
-        Err(SegmentationError::Tensors {
-            path: self.path,
+        Err(WeightsFileError::Tensors {
+            path: self.path.clone(),
             architecture,
-            problems: self.problems,
+            problems: std::mem::take(&mut self.problems),
         })
     }
 }
