@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "shaders/local_map.rs"]
+mod local_map;
+
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use pentimento::render::{
     Highlight, Mode, OverlayParams, OverlayRenderer, Pictures, Ramp, SHADER, ViewId, flags, render_reference,
@@ -207,6 +210,7 @@ fn pictures() -> Pictures {
             let (dx, dy) = (x as f32 - 18.0, y as f32 - 14.0);
             Luma([(255.0 * (1.2 - (dx * dx + dy * dy).sqrt() / 11.0).clamp(0.0, 1.0)) as u8])
         }))),
+        compared: None,
     }
 }
 

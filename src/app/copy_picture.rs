@@ -28,7 +28,7 @@ pub fn copy(ctx: &Context, state: &State, theme: &Theme) {
     };
     let ctx = ctx.clone();
     let work = move || {
-        let picture = pair.draw(settings);
+        let picture = pair.with_similarity().draw(settings);
         let size = [picture.width() as usize, picture.height() as usize];
         ctx.copy_image(ColorImage::from_rgb(size, picture.as_raw()));
         ctx.request_repaint();

@@ -100,6 +100,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
                 state.compare.pair = Some(pair);
             }
         }
+        Event::Partner(partner) => state.ahead.take(partner),
         Event::Compared(compared) => {
             // One of a former study is of no use any more.
             if state.compare.asked == Some(compared.stamp) {
@@ -154,6 +155,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.import = None;
     state.suggest_when_measured = false;
     state.pair = None;
+    state.ahead = super::ahead::Ahead::default();
     state.asked = None;
     state.training = None;
     state.map_asked = false;
@@ -205,6 +207,7 @@ fn finished(state: &mut State, generation: Arc<Generation>) {
     if state.selection.key() == Some(key) {
         // Its matte and matches may be new: ask for the pair again.
         state.asked = None;
+        state.ahead = super::ahead::Ahead::default();
         state.compare.asked_pair = None;
     }
 }

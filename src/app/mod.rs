@@ -2,6 +2,7 @@
 //! file, model or metric is touched on this thread.
 
 mod action;
+mod ahead;
 mod apply;
 mod autoplay;
 mod command;

@@ -90,6 +90,7 @@ impl OnStage {
                 generated: Some(pair.generated.clone()),
                 training: pair.training.clone(),
                 similarity: pair.similarity.clone(),
+                compared: pair.compared.clone(),
                 matte: pair.matte.clone(),
             },
         }

@@ -43,10 +43,17 @@ impl egui_wgpu::CallbackTrait for OverlayCallback {
     }
 }
 
-/// Builds the pipeline into egui's renderer.
-pub fn install(state: &egui_wgpu::RenderState) {
+/// Builds the pipeline into egui's renderer; whether it makes local maps itself.
+pub fn install(state: &egui_wgpu::RenderState) -> bool {
     let renderer = OverlayRenderer::new(&state.device, &state.queue, state.target_format);
+    // Where the adapter is the processor in disguise, the processor's own code is faster.
+    let software = state.adapter.get_info().device_type == wgpu::DeviceType::Cpu;
+    let makes_maps = renderer.makes_maps() && !software;
+    if !makes_maps {
+        log::info!("no compute shaders on a graphics card: local maps are made on the processor");
+    }
     state.renderer.write().callback_resources.insert(renderer);
+    makes_maps
 }
 
 /// Hands a view its pictures.

@@ -78,6 +78,8 @@ pub struct State {
     pub history: History,
     /// The pair on the Stage, once loaded.
     pub pair: Option<Arc<PairView>>,
+    /// Training images made ready before they are chosen.
+    pub ahead: super::ahead::Ahead,
     /// The pair that was asked for last.
     pub asked: Option<PairRequest>,
     /// The generation under the pointer in the Field or the Strip.

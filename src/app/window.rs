@@ -48,6 +48,8 @@ pub struct App {
     toured: bool,
     pub(super) live: LiveLink,
     gpu: Option<egui_wgpu::RenderState>,
+    /// Whether the graphics card makes local maps itself.
+    makes_maps: bool,
     uploaded: Option<Fingerprint>,
     uploaded_second: Option<Fingerprint>,
 }
@@ -77,9 +79,7 @@ impl App {
             .and_then(|s| eframe::get_value(s, layout::STORAGE_KEY))
             .filter(layout::is_complete)
             .unwrap_or_else(layout::default_layout);
-        if let Some(gpu) = &cc.wgpu_render_state {
-            paint::install(gpu);
-        }
+        let makes_maps = cc.wgpu_render_state.as_ref().is_some_and(paint::install);
         let state = State {
             overlay: remembered.overlay.clamped(),
             recent: remembered.recent,
@@ -109,6 +109,7 @@ impl App {
             toured: options.tour || remembered.toured,
             live: LiveLink::new(&cc.egui_ctx),
             gpu: cc.wgpu_render_state.clone(),
+            makes_maps,
             uploaded: None,
             uploaded_second: None,
         };
@@ -187,8 +188,17 @@ impl App {
     fn ask_for_pair(&mut self) {
         let wish = self.state.wished_pair();
         if let Some(request) = wish.filter(|w| self.state.asked.as_ref() != Some(w)) {
-            self.engine.view(ViewRequest::Pair(request.clone()));
+            // What was made ready shows in this frame; the engine's own map follows where there is none yet.
+            let ready = self.state.ahead.pair(&request, self.state.pair.as_deref());
+            if ready.as_ref().is_none_or(|pair| pair.similarity.is_none()) {
+                self.engine.view(ViewRequest::Pair(request.clone()));
+            }
+            self.state.pair = ready.or(self.state.pair.take());
             self.state.asked = Some(request);
+        }
+        if let Some(request) = self.state.wished_partners(self.makes_maps) {
+            self.engine.view(ViewRequest::Partners(request.clone()));
+            self.state.ahead.asked(request);
         }
         let wish = self.state.wished_second_pair();
         let compare = &mut self.state.compare;

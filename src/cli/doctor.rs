@@ -65,7 +65,16 @@ fn adapter() -> Finding {
             "no graphics adapter",
             "The window cannot open; generate, score and scan work. A software adapter (Mesa lavapipe) is enough.",
         ),
-        Some(_) => finding("display", names.join(", "), ""),
+        Some(_) => finding("display", names.join(", "), local_maps()),
+    }
+}
+
+/// Where the window makes the map of a training image that was just chosen.
+fn local_maps() -> &'static str {
+    if crate::render::maps_on_card() == Some(true) {
+        "Local maps are made on it."
+    } else {
+        "No compute shaders on a graphics card: local maps are made on the processor."
     }
 }
 
@@ -96,7 +105,8 @@ fn simd() -> Finding {
     } else {
         ""
     };
-    finding("vectors", level, note)
+    let scores = crate::similarity::vector_level();
+    finding("vectors", format!("{level}; scores with {scores} kernels"), note)
 }
 
 fn memory() -> Finding {

@@ -1,6 +1,6 @@
 //! The front desk of the engine: hands in work, hands out events. Cheap to call from the UI thread.
 
-use super::{CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest};
+use super::{CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest, PartnersRequest};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +20,8 @@ pub struct Ticket {
 pub enum ViewRequest {
     /// Answered by [`Event::Pair`]; a newer request replaces an older one of the same place that was not begun.
     Pair(PairRequest),
+    /// Answered by an [`Event::Partner`] each, after pairs; a newer request ends an older one.
+    Partners(PartnersRequest),
     /// Answered by [`Event::Thumbnail`].
     Thumbnail(u32),
     /// Answered by [`Event::Compared`]; a newer request replaces an older one that was not begun.

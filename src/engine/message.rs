@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use super::{Compared, Findings, LocateJob, ModelFacts};
+use super::{Compared, Findings, LocateJob, ModelFacts, Partner};
 use crate::{
     memorization::null::Null,
     report::PageOptions,
@@ -344,6 +344,8 @@ pub struct PairView {
     pub matte: Option<Arc<GrayImage>>,
     /// Local similarity of the pair (0 = unlike, 255 = alike), same size.
     pub similarity: Option<Arc<GrayImage>>,
+    /// Both pictures at the metric's 512², for the graphics card to make the similarity of until it is there.
+    pub compared: Option<[Arc<RgbImage>; 2]>,
 }
 
 /// The gallery on a plane: images with near embeddings are neighbours.
@@ -416,6 +418,8 @@ pub enum Event {
     Judged(Arc<Generation>),
     /// A pair for the Stage.
     Pair(Arc<PairView>),
+    /// A training image was made ready before it was chosen.
+    Partner(Arc<Partner>),
     /// Variants against the original.
     Compared(Arc<Compared>),
     /// Small copy of a gallery image, at most 128 px on a side.

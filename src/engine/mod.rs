@@ -23,6 +23,7 @@ mod message;
 mod model_facts;
 mod model_hash;
 mod open;
+mod partners;
 mod picture;
 mod places;
 mod pool;
@@ -51,6 +52,7 @@ pub use message::{
 };
 pub use model_facts::{ModelFacts, Room};
 pub use model_hash::model_hash;
+pub use partners::{Partner, PartnersRequest};
 pub use picture::{matte_of, read_with_matte};
 pub use places::{default_segmenter, demo_study, user_data};
 pub use pool::compute_pool;

@@ -1,6 +1,9 @@
 //! The viewing thread: loads what a person looks at, beside the running job.
 
-use super::{ComparisonRequest, Event, PairRequest, PairView, ViewRequest, shelf::Shelf, teller::Teller};
+use super::{
+    ComparisonRequest, Event, PairRequest, PairView, ViewRequest, partners::Waiting, shelf::Shelf,
+    teller::Teller,
+};
 use crate::{
     gallery::{decode_matte, decode_rgb, thumbnail},
     similarity::{local_map, resize_lanczos_rgb},
@@ -17,7 +20,8 @@ use std::{
 pub const THUMBNAIL_SIDE: u32 = 128;
 
 /// Answers requests until the handle is dropped. Of waiting pair requests only the newest is answered;
-/// thumbnails come after it. Comparisons are passed on to their own thread.
+/// training images that may be
+/// chosen next come after it, then thumbnails. Comparisons are passed on to their own thread.
 pub fn serve(
     requests: &Receiver<ViewRequest>,
     comparing: &Sender<ComparisonRequest>,
@@ -26,21 +30,29 @@ pub fn serve(
 ) {
     let mut failed = HashSet::new();
     let mut waiting: Vec<u32> = Vec::new();
+    let mut ahead = Waiting::default();
     loop {
         let mut pairs = Vec::new();
-        let mut sort_in = |request, waiting: &mut Vec<u32>| sort_in(request, &mut pairs, waiting, comparing);
-        if waiting.is_empty() {
+        let mut sort_in = |request, waiting: &mut Vec<u32>, ahead: &mut Waiting| match request {
+            ViewRequest::Partners(request) => *ahead = Waiting::new(request),
+            request => sort_in(request, &mut pairs, waiting, comparing),
+        };
+        if waiting.is_empty() && ahead.is_empty() {
             match requests.recv() {
-                Ok(request) => sort_in(request, &mut waiting),
+                Ok(request) => sort_in(request, &mut waiting, &mut ahead),
                 Err(_) => return,
             }
         }
         while let Ok(request) = requests.try_recv() {
-            sort_in(request, &mut waiting);
+            sort_in(request, &mut waiting, &mut ahead);
         }
         if !pairs.is_empty() {
             for request in pairs {
                 answer_pair(request, shelf, teller, &mut failed);
+            }
+        } else if !ahead.is_empty() {
+            if let Some(partner) = ahead.next(shelf) {
+                teller.tell(Event::Partner(Arc::new(partner)));
             }
         } else if let Some(index) = waiting.pop() {
             answer_thumbnail(index, shelf, teller, &mut failed);
@@ -64,7 +76,7 @@ fn sort_in(
             comparing.send(request).ok();
         }
         ViewRequest::Thumbnail(index) if !waiting.contains(&index) => waiting.push(index),
-        ViewRequest::Thumbnail(_) => {}
+        ViewRequest::Thumbnail(_) | ViewRequest::Partners(_) => {}
     }
 }
 
@@ -118,6 +130,7 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
         training,
         matte,
         similarity,
+        compared: None,
     };
     teller.tell(Event::Pair(Arc::new(view)));
 }
@@ -140,7 +153,7 @@ fn answer_thumbnail(index: u32, shelf: &Shelf, teller: &Teller, failed: &mut Has
 }
 
 /// Whether only the name of a picture is known, as in a score table whose pictures are elsewhere.
-fn is_only_a_name(path: &Path) -> bool {
+pub(super) fn is_only_a_name(path: &Path) -> bool {
     path.parent().is_none_or(|folder| folder.as_os_str().is_empty())
 }
 

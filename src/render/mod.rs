@@ -3,13 +3,15 @@
 
 mod adapter;
 mod colormap;
+mod local_map;
 mod overlay;
 mod params;
 mod reference;
 mod texture;
 
-pub use adapter::adapter_names;
+pub use adapter::{adapter_names, maps_on_card};
 pub use colormap::{Ramp, ramp_table};
+pub use local_map::LocalMapPass;
 pub use overlay::{OverlayRenderer, SHADER, ViewId};
 pub use params::{Highlight, Mode, OverlayParams, flags};
 pub use reference::{ReferenceImages, render_reference};

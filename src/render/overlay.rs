@@ -1,10 +1,12 @@
 //! The overlay pipeline: one for all views and modes, one uniform slot and one set of pictures a view.
 
 use super::{
-    OverlayParams, Pictures, ramp_table,
+    OverlayParams, Pictures,
+    local_map::{LocalMapPass, SIDE},
+    ramp_table,
     texture::{rgba, upload},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// The whole shader: colour ramps, then the overlay.
 pub const SHADER: &str = concat!(
@@ -22,6 +24,7 @@ pub struct OverlayRenderer {
     pipeline: wgpu::RenderPipeline,
     layout: wgpu::BindGroupLayout,
     ramps: Option<wgpu::TextureView>,
+    local_map: Option<LocalMapPass>,
     views: HashMap<ViewId, View>,
 }
 
@@ -105,8 +108,15 @@ impl OverlayRenderer {
             pipeline,
             layout,
             ramps,
+            local_map: LocalMapPass::new(device),
             views: HashMap::new(),
         }
+    }
+
+    /// Whether pictures without a similarity get one here, from [`Pictures::compared`]: the device was opened with
+    /// compute shaders. Elsewhere such pictures are drawn as if nothing were copied.
+    pub fn makes_maps(&self) -> bool {
+        self.local_map.is_some()
     }
 
     /// Replaces the pictures of a view. A picture larger than the card takes leaves the view empty.
@@ -128,13 +138,11 @@ impl OverlayRenderer {
         };
         let generated = color("generated picture", pictures.generated.as_deref());
         let training = color("training image", pictures.training.as_deref());
-        let maps = upload(
-            device,
-            queue,
-            "maps",
-            wgpu::TextureFormat::Rg8Unorm,
-            &pictures.maps(),
-        );
+        let made = || self.make_maps(device, queue, pictures, [&generated, &training]);
+        let maps = made().or_else(|| {
+            let format = wgpu::TextureFormat::Rg8Unorm;
+            upload(device, queue, "maps", format, &pictures.maps())
+        });
         let view = self.views.entry(id).or_insert_with(|| View {
             uniforms: device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("overlay"),
@@ -167,6 +175,39 @@ impl OverlayRenderer {
             }
             _ => None,
         };
+    }
+
+    /// Similarity and matte made on the card, where only the two pictures are given.
+    fn make_maps(
+        &self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        pictures: &Pictures,
+        uploaded: [&Option<wgpu::TextureView>; 2],
+    ) -> Option<wgpu::TextureView> {
+        let (pass, compared) = (self.local_map.as_ref()?, pictures.compared.as_ref()?);
+        let whole = |p: &image::RgbImage| p.dimensions() == (SIDE, SIDE);
+        if pictures.similarity.is_some() || !compared.iter().all(|p| whole(p)) {
+            return None;
+        }
+        let shown = [&pictures.generated, &pictures.training];
+        let [a, b] = std::array::from_fn(|i| {
+            let same = shown[i].as_ref().is_some_and(|s| Arc::ptr_eq(s, &compared[i]));
+            let there = uploaded[i].clone().filter(|_| same);
+            let format = wgpu::TextureFormat::Rgba8Unorm;
+            there.or_else(|| {
+                upload(
+                    device,
+                    queue,
+                    "compared picture",
+                    format,
+                    &rgba(Some(&compared[i])),
+                )
+            })
+        });
+        let size = pictures.generated.as_ref()?.dimensions();
+        let map = pass.run(device, queue, [&a?, &b?], pictures.matte.as_deref(), size)?;
+        Some(map.create_view(&wgpu::TextureViewDescriptor::default()))
     }
 
     /// Sets what a view draws next. A view without pictures ignores it.

@@ -13,6 +13,8 @@ pub struct Pictures {
     pub training: Option<Arc<RgbImage>>,
     /// Local similarity, 255 = alike.
     pub similarity: Option<Arc<GrayImage>>,
+    /// The two pictures at the metric's 512², for the graphics card to make the similarity of while there is none.
+    pub compared: Option<[Arc<RgbImage>; 2]>,
     /// Matte of the generated picture, 255 = foreground. Without one, all of it counts as foreground.
     pub matte: Option<Arc<GrayImage>>,
 }
@@ -24,7 +26,7 @@ impl Pictures {
         let bit = |there: bool, flag: u32| if there { flag } else { 0 };
         bit(self.generated.is_some(), HAS_GENERATED)
             | bit(self.training.is_some(), HAS_TRAINING)
-            | bit(self.similarity.is_some(), HAS_MAPS)
+            | bit(self.similarity.is_some() || self.compared.is_some(), HAS_MAPS)
     }
 
     /// Similarity and matte side by side, two bytes a pixel; 1 × 1 and empty without a similarity.

@@ -49,6 +49,7 @@ pub fn overlaid(
             generated: Some(Arc::new(generated)),
             training,
             similarity,
+            compared: None,
             matte: matte.filter(|m| m.dimensions() == size).map(Arc::new),
         },
         size,
@@ -60,6 +61,17 @@ impl Overlaid {
     pub fn of(pictures: Pictures) -> Option<Self> {
         let size = pictures.generated.as_ref()?.dimensions();
         Some(Self { pictures, size })
+    }
+
+    /// Makes the similarity that only the graphics card has made so far.
+    pub fn with_similarity(mut self) -> Self {
+        let pictures = &mut self.pictures;
+        if let (None, Some(generated), Some([_, training])) =
+            (&pictures.similarity, &pictures.generated, &pictures.compared)
+        {
+            pictures.similarity = Some(Arc::new(local_map(generated, training)));
+        }
+        self
     }
 
     /// Whether there is a training image to reveal.

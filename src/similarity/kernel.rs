@@ -2,11 +2,13 @@
 //!
 //! All `unsafe` of the metric lives here, for two reasons only: the loops read unaligned groups of
 //! lanes through raw pointers (checked once per call by the `assert!`s at the top instead of eleven
-//! times per pixel group), and functions compiled for AVX2 or AVX-512 may be called only after the
+//! times per pixel group), and functions compiled for AVX2, AVX-512 or NEON may be called only after the
 //! processor was asked for them.
 //!
 //! The loops are written over `[f32; N]`; inside a function with the right target features the
-//! compiler turns those into vector registers, so one body serves every processor.
+//! compiler turns those into vector registers, so one body serves every processor: no path has arithmetic of its own.
+//! Statistics and maps are equal bit by bit on all paths with fused multiply-add; sums over a plane differ in the order
+//! of their terms. `tools/check-kernels.sh` runs the tests of this file on an emulated aarch64.
 
 #![allow(unsafe_code, reason = "vector instructions behind a run-time check")]
 
@@ -120,6 +122,8 @@ pub(super) enum Isa {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Isa {
@@ -146,13 +150,27 @@ impl Isa {
                 all.push(Self::Avx2);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            all.push(Self::Neon);
+        }
         all.push(Self::Portable);
         all
     }
-}
 
-/// `mul_add` is one instruction here; elsewhere it would be a library call.
-const PORTABLE_FMA: bool = cfg!(target_arch = "aarch64");
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
+        }
+    }
+}
 
 macro_rules! dispatch {
     ($isa:expr, $body:ident<[$($konst:expr),*]>($($name:ident: $type:ty),*) -> $ret:ty) => {{
@@ -162,13 +180,21 @@ macro_rules! dispatch {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         fn middle($($name: $type),*) -> $ret { $body::<8, true, $($konst),*>($($name),*) }
+        // Eight lanes are two registers here: two independent chains.
+        #[cfg(target_arch = "aarch64")]
+        #[target_feature(enable = "neon")]
+        fn neon($($name: $type),*) -> $ret { $body::<8, true, $($konst),*>($($name),*) }
         match $isa {
             // SAFETY: these variants come from `Isa::available` alone, which asked the processor.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { wide($($name),*) },
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { middle($($name),*) },
-            Isa::Portable => $body::<8, PORTABLE_FMA, $($konst),*>($($name),*),
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { neon($($name),*) },
+            // Without fused multiply-add, which would be a library call.
+            Isa::Portable => $body::<8, false, $($konst),*>($($name),*),
         }
     }};
 }

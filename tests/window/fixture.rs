@@ -210,6 +210,7 @@ pub fn pair(request: pentimento::engine::PairRequest) -> PairView {
         training: request.gallery.map(|g| Arc::new(scene(prompt, g, SIDE))),
         matte: Some(Arc::new(matte)),
         similarity: request.gallery.map(|_| Arc::new(similarity)),
+        compared: None,
     }
 }
 
@@ -291,7 +292,7 @@ impl Fed {
     fn answer(&self, request: ViewRequest) {
         match request {
             ViewRequest::Pair(request) => self.tell(Event::Pair(Arc::new(pair(request)))),
-            ViewRequest::Compare(_) => {}
+            ViewRequest::Compare(_) | ViewRequest::Partners(_) => {}
             ViewRequest::Thumbnail(i) => self.tell(Event::Thumbnail(i, Arc::new(scene(i / 6, i, 64)))),
         }
     }

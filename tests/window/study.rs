@@ -260,6 +260,7 @@ fn pictures_of_odd_sizes_do_no_harm() {
         training: Some(Arc::new(scene(0, 1, 24))),
         matte: Some(Arc::new(image::GrayImage::new(7, 3))),
         similarity: Some(Arc::new(image::GrayImage::new(5, 9))),
+        compared: None,
     })));
     fed.harness.run();
     fed.harness.get_by_label("Picture").hover();
