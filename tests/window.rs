@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "window/access.rs"]
+mod access;
 #[path = "window/calibration.rs"]
 mod calibration;
 #[path = "window/compare.rs"]
@@ -12,12 +14,16 @@ mod fixture;
 mod keys;
 #[path = "window/look.rs"]
 mod look;
+#[path = "window/look_panes.rs"]
+mod look_panes;
 #[path = "window/map.rs"]
 mod map;
 #[path = "window/report.rs"]
 mod report;
 #[path = "window/run.rs"]
 mod run;
+#[path = "window/states.rs"]
+mod states;
 #[path = "window/study.rs"]
 mod study;
 #[path = "window/tour.rs"]

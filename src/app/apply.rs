@@ -8,7 +8,7 @@ use super::{
     copy_picture,
     dialogs::Wanted,
     history::Moment,
-    layout,
+    layout::{self, Pane},
     state::{Camera, Palette, RunningJob, State},
     tour,
     window::App,
@@ -161,6 +161,8 @@ impl State {
             open.run_settings = false;
         } else if open.present {
             open.present = false;
+        } else if open.alone.is_some() {
+            open.alone = None;
         } else if let Some(prompt) = self.selection.prompt {
             self.selection.prompts = [prompt].into();
         }
@@ -278,8 +280,8 @@ impl App {
     fn show_tour(&mut self, card: Option<usize>) {
         self.state.open.tour = card.filter(|&card| card < tour::CARDS);
         if let Some(pane) = self.state.open.tour.and_then(tour::pane) {
-            self.layout
-                .make_active(|_, tile| matches!(tile, egui_tiles::Tile::Pane(p) if *p == pane));
+            self.state.open.alone = None;
+            self.bring_forward(pane);
         }
     }
 
@@ -587,7 +589,17 @@ impl App {
             Command::ToggleTheme => self.set_theme(ctx, !self.theme.dark),
             Command::LargerType => ctx.set_zoom_factor((ctx.zoom_factor() * 1.1).min(3.0)),
             Command::SmallerType => ctx.set_zoom_factor((ctx.zoom_factor() / 1.1).max(0.5)),
-            Command::ResetLayout => self.layout = layout::default_layout(),
+            Command::Maximize => {
+                let pointed = self.pointed.unwrap_or(Pane::Stage);
+                state.open.alone = match state.open.alone {
+                    Some(_) => None,
+                    None => Some(pointed),
+                };
+            }
+            Command::ResetLayout => {
+                self.layout = layout::default_layout();
+                self.state.open.alone = None;
+            }
             Command::DismissNotices => state.notices.clear(),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }

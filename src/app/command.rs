@@ -92,6 +92,8 @@ pub enum Command {
     LargerType,
     /// Smaller type.
     SmallerType,
+    /// One pane in the whole window, or all of them again.
+    Maximize,
     /// Panes where they were at first.
     ResetLayout,
     /// Take all cards away.
@@ -188,6 +190,7 @@ impl Command {
             ToggleTheme,
             LargerType,
             SmallerType,
+            Maximize,
             ResetLayout,
             DismissNotices,
             Quit,
@@ -309,6 +312,10 @@ impl Command {
             Self::ToggleTheme => ("Dark or light", "Change the appearance"),
             Self::LargerType => ("Larger type", "Make everything larger"),
             Self::SmallerType => ("Smaller type", "Make everything smaller"),
+            Self::Maximize => (
+                "Maximize pane",
+                "The pane under the pointer in the whole window, or all panes again",
+            ),
             Self::ResetLayout => ("Reset layout", "Panes where they were at first"),
             Self::DismissNotices => ("Dismiss notices", "Take all notice cards away"),
             Self::Quit => ("Quit", "Close the window"),
@@ -364,6 +371,7 @@ impl Command {
             Self::Autoplay => plain(Key::F5),
             Self::LargerType => command(Key::Plus),
             Self::SmallerType => command(Key::Minus),
+            Self::Maximize => command(Key::M),
             Self::Quit => command(Key::Q),
             Self::OpenFile
             | Self::ImportImages

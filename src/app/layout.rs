@@ -146,12 +146,37 @@ pub fn is_complete(layout: &Layout) -> bool {
             .all(|p| layout.tiles.find_pane(p).is_some_and(|id| layout.is_visible(id)))
 }
 
+/// Draws one pane with its margins into the whole of `ui`.
+pub fn pane_ui(ui: &mut Ui, cx: &mut Cx<'_>, pane: Pane) -> UiResponse {
+    let side = PANE_MARGIN as i8;
+    let margin = match pane {
+        Pane::Stage => Margin::symmetric(side, 6),
+        _ => Margin {
+            left: side,
+            right: side,
+            // Below a tab bar that already takes a line.
+            top: if cx.tabbed { 0 } else { 6 },
+            bottom: 8,
+        },
+    };
+    ui.painter().rect_filled(ui.max_rect(), 0, cx.theme.pane);
+    Frame::new()
+        .inner_margin(margin)
+        .show(ui, |ui| {
+            ui.set_min_size(ui.available_size());
+            panels::ui(ui, cx, pane)
+        })
+        .inner
+}
+
 /// Draws the panes for egui_tiles.
 pub struct Panes<'a, 'b> {
     /// What the panels get.
     pub cx: &'a mut Cx<'b>,
     /// Panes that share their place with others, and so have their title on a tab.
     pub tabbed: HashSet<Pane>,
+    /// Takes the pane under the pointer.
+    pub pointed: &'a mut Option<Pane>,
 }
 
 /// The panes whose title is on a tab.
@@ -167,32 +192,11 @@ pub fn tabbed(layout: &Layout) -> HashSet<Pane> {
 
 impl egui_tiles::Behavior<Pane> for Panes<'_, '_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, pane: &mut Pane) -> UiResponse {
-        let theme = self.cx.theme;
         self.cx.tabbed = self.tabbed.contains(pane);
-        let margin = match pane {
-            Pane::Stage => Margin::symmetric(PANE_MARGIN as i8, 6),
-            // Below a tab bar that already takes a line.
-            _ if self.tabbed.contains(pane) => Margin {
-                left: PANE_MARGIN as i8,
-                right: PANE_MARGIN as i8,
-                top: 0,
-                bottom: 8,
-            },
-            _ => Margin {
-                left: PANE_MARGIN as i8,
-                right: PANE_MARGIN as i8,
-                top: 6,
-                bottom: 8,
-            },
-        };
-        ui.painter().rect_filled(ui.max_rect(), 0, theme.pane);
-        Frame::new()
-            .inner_margin(margin)
-            .show(ui, |ui| {
-                ui.set_min_size(ui.available_size());
-                panels::ui(ui, self.cx, *pane)
-            })
-            .inner
+        if ui.rect_contains_pointer(ui.max_rect()) {
+            *self.pointed = Some(*pane);
+        }
+        pane_ui(ui, self.cx, *pane)
     }
 
     fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {

@@ -6,6 +6,7 @@ use super::{
     comparing::{Bench, Comparing},
     history::History,
     import_dialog::ImportDialog,
+    layout::Pane,
     pace::Pace,
     study_view::StudyView,
 };
@@ -130,6 +131,8 @@ pub struct Open {
     pub present: bool,
     /// The overlay controls on the Stage.
     pub controls: bool,
+    /// The pane that has the whole window below the bar.
+    pub alone: Option<Pane>,
 }
 
 /// State of the command palette.

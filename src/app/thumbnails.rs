@@ -63,6 +63,13 @@ impl Thumbnails {
         None
     }
 
+    /// Whether training images were asked for that have not arrived.
+    pub fn are_missing(&self) -> bool {
+        self.asked
+            .iter()
+            .any(|&i| !self.entries.contains_key(&Key::Gallery(i)))
+    }
+
     /// A training image that arrived.
     pub fn insert_gallery(&mut self, ctx: &Context, index: u32, image: Arc<RgbImage>) {
         self.put(ctx, Key::Gallery(index), image);

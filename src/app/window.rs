@@ -6,7 +6,7 @@ use super::{
     context::Cx,
     dialogs::{Dialogs, Wanted},
     events, import_dialog, keys,
-    layout::{self, Layout, Panes},
+    layout::{self, Layout, Pane, Panes},
     live_link::LiveLink,
     on_stage::{Fingerprint, OnStage},
     paint, palette,
@@ -17,9 +17,9 @@ use super::{
     thumbnails::Thumbnails,
     tour,
 };
-use crate::engine::{EngineHandle, ViewRequest};
+use crate::engine::{EngineHandle, PairRequest, PairView, ViewRequest};
 use eframe::egui_wgpu;
-use egui::{Context, Frame, Panel, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{Context, Frame, Panel, TextEdit, Ui, UiBuilder, WidgetInfo, vec2};
 use std::path::PathBuf;
 
 /// What the window starts with.
@@ -44,6 +44,8 @@ pub struct App {
     pub(super) dialogs: Dialogs,
     thumbnails: Thumbnails,
     actions: Vec<Action>,
+    /// The pane the pointer was over last.
+    pub(super) pointed: Option<Pane>,
     /// Whether the tour was offered, in this session or before.
     toured: bool,
     pub(super) live: LiveLink,
@@ -70,16 +72,26 @@ impl App {
     /// Builds the application. Without a graphics adapter in `cc` the Stage shows pictures without
     /// overlays.
     pub fn new(cc: &eframe::CreationContext<'_>, engine: EngineHandle, options: AppOptions) -> Self {
-        let remembered: Remembered = cc
-            .storage
+        Self::build(&cc.egui_ctx, cc.storage, cc.wgpu_render_state.clone(), engine, options)
+    }
+
+    /// Builds the application without eframe's context: `storage` is what was remembered between sessions, `gpu` what
+    /// draws the Stage.
+    pub fn build(
+        ctx: &Context,
+        storage: Option<&dyn eframe::Storage>,
+        gpu: Option<egui_wgpu::RenderState>,
+        engine: EngineHandle,
+        options: AppOptions,
+    ) -> Self {
+        let remembered: Remembered = storage
             .and_then(|s| eframe::get_value(s, REMEMBERED))
             .unwrap_or_default();
-        let layout = cc
-            .storage
+        let layout = storage
             .and_then(|s| eframe::get_value(s, layout::STORAGE_KEY))
             .filter(layout::is_complete)
             .unwrap_or_else(layout::default_layout);
-        let makes_maps = cc.wgpu_render_state.as_ref().is_some_and(paint::install);
+        let makes_maps = gpu.as_ref().is_some_and(paint::install);
         let state = State {
             overlay: remembered.overlay.clamped(),
             recent: remembered.recent,
@@ -97,7 +109,7 @@ impl App {
         } else {
             Theme::dark()
         };
-        theme.apply(&cc.egui_ctx);
+        theme.apply(ctx);
         let mut app = Self {
             state,
             engine,
@@ -106,18 +118,19 @@ impl App {
             dialogs: Dialogs::default(),
             thumbnails: Thumbnails::default(),
             actions: Vec::new(),
+            pointed: None,
             toured: options.tour || remembered.toured,
-            live: LiveLink::new(&cc.egui_ctx),
-            gpu: cc.wgpu_render_state.clone(),
+            live: LiveLink::new(ctx),
+            gpu,
             makes_maps,
             uploaded: None,
             uploaded_second: None,
         };
         if let Some(port) = options.listen {
-            app.live.start(&cc.egui_ctx, port);
+            app.live.start(ctx, port);
         }
         if let Some(path) = options.open {
-            app.apply(&cc.egui_ctx, Action::Open(path));
+            app.apply(ctx, Action::Open(path));
         }
         app
     }
@@ -136,6 +149,43 @@ impl App {
     pub fn set_theme(&mut self, ctx: &Context, dark: bool) {
         self.theme = if dark { Theme::dark() } else { Theme::light() };
         self.theme.apply(ctx);
+    }
+
+    /// Brings a pane to the front of its tabs.
+    pub fn bring_forward(&mut self, pane: Pane) {
+        self.layout
+            .make_active(|_, tile| matches!(tile, egui_tiles::Tile::Pane(p) if *p == pane));
+    }
+
+    /// Gives a pane the whole window below the bar, or all panes their places again.
+    pub fn show_alone(&mut self, pane: Option<Pane>) {
+        self.state.open.alone = pane;
+    }
+
+    /// Takes the floating cards away; the Log keeps them.
+    pub fn sink_notices(&mut self) {
+        self.state.notices.iter_mut().for_each(|n| n.floating = false);
+    }
+
+    /// Whether the engine still owes something that is on the screen, or works.
+    pub fn is_waiting(&self) -> bool {
+        let state = &self.state;
+        let pair = |wish: Option<PairRequest>, there: &Option<std::sync::Arc<PairView>>| {
+            wish.is_some_and(|w| there.as_ref().is_none_or(|p| p.request != w))
+        };
+        !state.jobs.is_empty()
+            || !self.actions.is_empty()
+            || self.thumbnails.are_missing()
+            || pair(state.wished_pair(), &state.pair)
+            || pair(state.wished_second_pair(), &state.compare.pair)
+            || state.wished_comparison().is_some()
+            || state.compare.asked != state.compare.result.as_ref().map(|r| r.stamp)
+    }
+
+    /// One frame: hears the engine, draws, carries out what was asked for.
+    pub fn frame(&mut self, ui: &mut Ui) {
+        self.listen(&ui.ctx().clone());
+        self.show(ui);
     }
 
     /// Hears the engine and the dialogs, and carries out what is waiting.
@@ -235,6 +285,29 @@ impl App {
         }
     }
 
+    /// Takes keys, draws, and carries out what panels asked for.
+    fn show(&mut self, ui: &mut Ui) {
+        let ctx = ui.ctx().clone();
+        let pressed = keys::pressed(&ctx, ctx.text_edit_focused());
+        self.actions.extend(pressed);
+        self.carry_out(&ctx);
+        if let Some(wait) = autoplay::advance(&mut self.state, ctx.input(|i| i.time)) {
+            self.ask_for_pair();
+            ctx.request_repaint_after(wait);
+        }
+        self.upload();
+        self.draw(ui);
+        if self.carry_out(&ctx) {
+            // Draw this frame again from the changed state, so that no pane lags behind another.
+            self.upload();
+            ctx.request_discard("the state changed");
+            ctx.request_repaint();
+        }
+        for index in self.thumbnails.end_frame() {
+            self.engine.view(ViewRequest::Thumbnail(index));
+        }
+    }
+
     fn draw(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
         let tally = crate::study::tally(self.state.marks().map(|g| &**g), &self.state.thresholds);
@@ -260,8 +333,20 @@ impl App {
             egui::CentralPanel::no_frame().show(ui, |ui| {
                 // Shows through the gaps between the panes as thin lines.
                 ui.painter().rect_filled(ui.max_rect(), 0, self.theme.line);
+                if let Some(pane) = self.state.open.alone {
+                    let area = ui.max_rect().with_min_y(ui.max_rect().top() + 1.0);
+                    ui.scope_builder(UiBuilder::new().max_rect(area), |ui| {
+                        layout::pane_ui(ui, &mut cx, pane)
+                    });
+                    return;
+                }
                 let tabbed = layout::tabbed(&self.layout);
-                self.layout.ui(&mut Panes { cx: &mut cx, tabbed }, ui);
+                let mut panes = Panes {
+                    cx: &mut cx,
+                    tabbed,
+                    pointed: &mut self.pointed,
+                };
+                self.layout.ui(&mut panes, ui);
             });
         }
         path_field(&ctx, &mut cx);
@@ -343,25 +428,7 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
-        let ctx = ui.ctx().clone();
-        let pressed = keys::pressed(&ctx, ctx.text_edit_focused());
-        self.actions.extend(pressed);
-        self.carry_out(&ctx);
-        if let Some(wait) = autoplay::advance(&mut self.state, ctx.input(|i| i.time)) {
-            self.ask_for_pair();
-            ctx.request_repaint_after(wait);
-        }
-        self.upload();
-        self.draw(ui);
-        if self.carry_out(&ctx) {
-            // Draw this frame again from the changed state, so that no pane lags behind another.
-            self.upload();
-            ctx.request_discard("the state changed");
-            ctx.request_repaint();
-        }
-        for index in self.thumbnails.end_frame() {
-            self.engine.view(ViewRequest::Thumbnail(index));
-        }
+        self.show(ui);
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
@@ -375,7 +442,6 @@ impl eframe::App for App {
         eframe::set_value(storage, layout::STORAGE_KEY, &self.layout);
     }
 }
-
 /// Size, title and identity of the window.
 pub fn native_options() -> eframe::NativeOptions {
     eframe::NativeOptions {

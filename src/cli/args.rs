@@ -61,6 +61,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Write one picture of a run as the Stage shows it, still or as an animated Reveal
     Picture(PictureArgs),
+    /// Write a picture of the window, drawn without a display
+    Snapshot(super::snapshot::SnapshotArgs),
     /// Write a checkpoint with a variant's edits in its weights, in diffusers layout
     Export(ExportArgs),
     /// Tell what will work on this machine

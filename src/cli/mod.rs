@@ -22,6 +22,7 @@ mod score;
 mod score_reference;
 mod segment;
 mod signals;
+mod snapshot;
 mod watch;
 
 use crate::study::Problem;
@@ -40,6 +41,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Merge(args) => merge::run(&args, common),
         Command::Report(args) => report::run(&args, common),
         Command::Picture(args) => picture::run(&args),
+        Command::Snapshot(args) => snapshot::run(&args, common),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
         Command::Init(args) => init::run(&args),

@@ -12,6 +12,11 @@ use std::{sync::Arc, time::Duration};
 
 /// A window that can be drawn; `None`, with a remark, where there is no adapter.
 fn window() -> Option<Fed> {
+    window_of([1280.0, 800.0])
+}
+
+/// The same of another size.
+pub fn window_of(size: [f32; 2]) -> Option<Fed> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     if pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())).is_empty() {
         assert!(std::env::var_os("REQUIRE_GPU").is_none(), "no graphics adapter");
@@ -22,7 +27,7 @@ fn window() -> Option<Fed> {
         device: "CPU · 2 threads · f32".into(),
         ..AppOptions::default()
     };
-    Some(Fed::build(Harness::builder().wgpu(), [1280.0, 800.0], options))
+    Some(Fed::build(Harness::builder().wgpu(), size, options))
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
         for command in [
             Command::Present,
             Command::ToggleTheme,
+            Command::Maximize,
             Command::ResetLayout,
             Command::Keys,
         ] {
