@@ -93,12 +93,18 @@ pub fn moved(header: &Response) -> egui_tiles::UiResponse {
 
 /// A button that can be on.
 pub fn toggle(ui: &mut Ui, theme: &Theme, on: bool, name: &str) -> Response {
+    toggle_enabled(ui, theme, true, on, name)
+}
+
+/// A button that can be on, and can be out of use. It never breaks its name into lines.
+pub fn toggle_enabled(ui: &mut Ui, theme: &Theme, enabled: bool, on: bool, name: &str) -> Response {
     let text = egui::RichText::new(name).color(if on { theme.on_strong } else { theme.weak });
     let button = egui::Button::new(text)
         .fill(if on { theme.strong } else { Color32::TRANSPARENT })
+        .wrap_mode(egui::TextWrapMode::Extend)
         .min_size(vec2(0.0, 6.0 * UNIT));
-    let response = ui.add(button);
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, name));
+    let response = ui.add_enabled(enabled, button);
+    response.widget_info(|| WidgetInfo::selected(Role::Button, enabled, on, name));
     response
 }
 

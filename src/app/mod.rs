@@ -12,6 +12,7 @@ mod controls;
 mod copy_picture;
 mod dialogs;
 mod events;
+mod focus;
 mod history;
 mod import_dialog;
 mod keys;

@@ -3,7 +3,9 @@
 
 use super::{App, theme};
 use crate::study::Problem;
-use eframe::egui_wgpu::{self, RenderState, ScreenDescriptor, WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
+use eframe::egui_wgpu::{
+    self, RenderState, ScreenDescriptor, WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew,
+};
 use egui::{Context, FullOutput, RawInput, Rect, Vec2, ViewportId};
 use image::{RgbImage, imageops};
 use std::{
@@ -59,7 +61,8 @@ impl Offscreen {
         let largest = gpu.device.limits().max_texture_dimension_2d;
         let pixels = view.size.map(|s| (s as f32 * view.scale).round() as u32);
         if pixels.iter().any(|&p| p == 0 || p > largest) {
-            let advice = format!("Choose --size and --scale so that no side is longer than {largest} pixels.");
+            let advice =
+                format!("Choose --size and --scale so that no side is longer than {largest} pixels.");
             let told = Problem::new("The picture would be too large, or empty", advice);
             return Err(told.detail(format!("{} × {} pixels", pixels[0], pixels[1])));
         }
@@ -192,7 +195,10 @@ impl Offscreen {
         let scale = self.ctx.pixels_per_point();
         let screen = ScreenDescriptor {
             pixels_per_point: scale,
-            size_in_pixels: self.view.size.map(|s| (s as f32 * self.view.scale).round() as u32),
+            size_in_pixels: self
+                .view
+                .size
+                .map(|s| (s as f32 * self.view.scale).round() as u32),
         };
         let [width, height] = screen.size_in_pixels;
         let extent = wgpu::Extent3d {

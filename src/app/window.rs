@@ -5,7 +5,7 @@ use super::{
     autoplay,
     context::Cx,
     dialogs::{Dialogs, Wanted},
-    events, import_dialog, keys,
+    events, focus, import_dialog, keys,
     layout::{self, Layout, Pane, Panes},
     live_link::LiveLink,
     on_stage::{Fingerprint, OnStage},
@@ -72,7 +72,13 @@ impl App {
     /// Builds the application. Without a graphics adapter in `cc` the Stage shows pictures without
     /// overlays.
     pub fn new(cc: &eframe::CreationContext<'_>, engine: EngineHandle, options: AppOptions) -> Self {
-        Self::build(&cc.egui_ctx, cc.storage, cc.wgpu_render_state.clone(), engine, options)
+        Self::build(
+            &cc.egui_ctx,
+            cc.storage,
+            cc.wgpu_render_state.clone(),
+            engine,
+            options,
+        )
     }
 
     /// Builds the application without eframe's context: `storage` is what was remembered between sessions, `gpu` what
@@ -110,6 +116,7 @@ impl App {
             Theme::dark()
         };
         theme.apply(ctx);
+        focus::install(ctx);
         let mut app = Self {
             state,
             engine,
@@ -288,6 +295,7 @@ impl App {
     /// Takes keys, draws, and carries out what panels asked for.
     fn show(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
+        focus::skip(&ctx);
         let pressed = keys::pressed(&ctx, ctx.text_edit_focused());
         self.actions.extend(pressed);
         self.carry_out(&ctx);
@@ -355,6 +363,7 @@ impl App {
         keys::sheet(&ctx, &mut cx);
         tour::ui(&ctx, &mut cx, &self.layout);
         log::floating(&ctx, &mut cx);
+        focus::ring(&ctx, cx.theme);
         drop_target(&ctx, &cx);
     }
 }

@@ -120,7 +120,8 @@ pub fn run(args: &SnapshotArgs, common: &Common) -> Result<(), Problem> {
         default_segmenter: engine::default_segmenter(),
         device: common.device,
     };
-    engine::start(side, options, Arc::new(|| {})).map_err(|e| super::failed("The engine cannot start", &e))?;
+    engine::start(side, options, Arc::new(|| {}))
+        .map_err(|e| super::failed("The engine cannot start", &e))?;
     let open = args.study.clone().or_else(engine::demo_study);
     let app_options = AppOptions {
         open: open.clone(),

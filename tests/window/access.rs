@@ -1,9 +1,6 @@
 //! Everything that can be acted on has a name and is reached by keys, in every pane, dialog and menu.
 
-use crate::{
-    fixture::Fed,
-    states::Stage,
-};
+use crate::{fixture::Fed, states::Stage};
 use egui::{
     Key, Modifiers,
     accesskit::{self, Role},
@@ -29,7 +26,7 @@ fn nameless(fed: &Fed) -> Vec<String> {
         let named = |text: Option<&str>| text.is_some_and(|t| !t.trim().is_empty());
         acts && !node.is_hidden()
             && data.role() != Role::Window
-            && !node.label().is_some_and(|l| !l.trim().is_empty())
+            && node.label().is_none_or(|l| l.trim().is_empty())
             && !named(data.placeholder())
             && !named(data.value())
     });
@@ -41,7 +38,8 @@ fn nameless(fed: &Fed) -> Vec<String> {
 fn mouse_only(fed: &Fed) -> Vec<String> {
     let all = fed.harness.query_all_by(|node| {
         let data = node.data();
-        data.supports_action(accesskit::Action::Click) && !data.supports_action(accesskit::Action::Focus)
+        data.supports_action(accesskit::Action::Click)
+            && !data.supports_action(accesskit::Action::Focus)
             && !node.is_disabled()
     });
     all.map(|n| {
@@ -52,7 +50,9 @@ fn mouse_only(fed: &Fed) -> Vec<String> {
 }
 
 fn check(fed: &Fed, place: &str) -> Vec<String> {
-    let nameless = nameless(fed).into_iter().map(|n| format!("{place}: no name: {n}"));
+    let nameless = nameless(fed)
+        .into_iter()
+        .map(|n| format!("{place}: no name: {n}"));
     let mouse = mouse_only(fed)
         .into_iter()
         .map(|n| format!("{place}: mouse only: {n}"));

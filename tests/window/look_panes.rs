@@ -40,14 +40,19 @@ fn every_pane_in_both_appearances_at_two_sizes() {
         };
         richest(pane).enter(&mut fed);
         if pane != Pane::Log {
-            fed.harness.state_mut().ask(Action::Command(Command::DismissNotices));
+            fed.harness
+                .state_mut()
+                .ask(Action::Command(Command::DismissNotices));
         } else {
             fed.harness.state_mut().sink_notices();
         }
         for theme in ["dark", "light"] {
             for (size, points) in SIZES {
                 let picture = picture(&mut fed, pane, points);
-                results.add(try_image_snapshot(&picture, name(pane, &format!("{size}-{theme}"))));
+                results.add(try_image_snapshot(
+                    &picture,
+                    name(pane, &format!("{size}-{theme}")),
+                ));
             }
             fed.harness.state_mut().ask(Action::Command(Command::ToggleTheme));
             fed.settle();

@@ -79,7 +79,10 @@ fn full(fed: &mut Fed) {
             reason: "larger than 100 megapixels".into(),
         },
     ])));
-    let told = Problem::new("The disk is full", "Free some space and press Run: what is finished stays.");
+    let told = Problem::new(
+        "The disk is full",
+        "Free some space and press Run: what is finished stays.",
+    );
     fed.tell(Event::Notice(told.at("drawn/runs/a")));
     fed.settle();
     // Cards that float would lie over the pane that is looked at.

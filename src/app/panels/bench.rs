@@ -14,6 +14,7 @@ use crate::{
 use egui::{Align2, CornerRadius, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
 use egui_tiles::UiResponse;
 
+/// Widths of name and bar, where there is room.
 const NAME: f32 = 190.0;
 const BAR: f32 = 120.0;
 /// Switches shown of one edit; more would fill the pane.
@@ -105,7 +106,10 @@ fn edit_ui(ui: &mut Ui, cx: &mut Cx<'_>, place: usize, edit: &Edit, most: usize)
         if response.clicked() {
             toggle(cx, (place, None));
         }
-        let (rect, name) = ui.allocate_exact_size(vec2(NAME, 5.0 * UNIT), Sense::hover());
+        const NUMBER: f32 = 52.0;
+        let room = (ui.available_width() - NUMBER - 3.0 * UNIT).max(120.0);
+        let (name_width, bar) = (NAME.min(room * 0.6), BAR.min(room * 0.4));
+        let (rect, name) = ui.allocate_exact_size(vec2(name_width, 5.0 * UNIT), Sense::hover());
         let ink = if on { theme.text } else { theme.faint };
         let short = match edit {
             Edit::Neurons(e) => format!("layer {}", e.layer),
@@ -119,7 +123,7 @@ fn edit_ui(ui: &mut Ui, cx: &mut Cx<'_>, place: usize, edit: &Edit, most: usize)
             &short,
             controls::small(),
             ink,
-            NAME,
+            name_width,
         );
         name.on_hover_text(&words);
         let (share, number) = match edit {
@@ -137,8 +141,8 @@ fn edit_ui(ui: &mut Ui, cx: &mut Cx<'_>, place: usize, edit: &Edit, most: usize)
                     .color(theme.weak),
             );
         } else {
-            let (rect, _) = ui.allocate_exact_size(vec2(BAR + 52.0, 5.0 * UNIT), Sense::hover());
-            let rail = Rect::from_min_size(pos2(rect.left(), rect.center().y - 3.0), vec2(BAR, 6.0));
+            let (rect, _) = ui.allocate_exact_size(vec2(bar + NUMBER, 5.0 * UNIT), Sense::hover());
+            let rail = Rect::from_min_size(pos2(rect.left(), rect.center().y - 3.0), vec2(bar, 6.0));
             let color = if on { theme.accent } else { theme.faint };
             controls::bar(ui.painter(), theme, rail, share, color);
             ui.painter().text(

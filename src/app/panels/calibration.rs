@@ -49,7 +49,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let header = controls::header(ui, cx, "Calibration", &note(cx));
     if cx.state.study.outline().is_none() {
         let advice = "Scores of labelled pictures, and what unrelated training images score, show here.";
-        controls::empty(ui, cx, "No study open", advice, |_, _| {});
+        controls::empty(ui, cx, "No study open", advice, super::prompts::open_buttons);
         return controls::moved(&header);
     }
     let evaluated = evaluated(ui, cx);

@@ -133,7 +133,8 @@ pub fn histogram(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, region: Region, evalu
     let room = plot.right() - name.right() - 66.0;
     let at = pos2(name.right() + 6.0, name.center().y);
     controls::line(&painter, at, &words, controls::small(), theme.weak, room);
-    if !null.is_empty() {
+    // Only where it does not run into the region's name.
+    if !null.is_empty() && plot.right() - name.right() > 84.0 {
         let at = pos2(plot.right(), rect.top());
         painter.text(
             at,

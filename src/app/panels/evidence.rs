@@ -68,7 +68,10 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
 fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, drawn: bool) {
     let outline = cx.state.study.outline();
     match outline {
-        None => controls::empty(ui, cx, "No gallery", "Training images show here.", |_, _| {}),
+        None => {
+            let advice = "Open a study, or a folder of training images: those that match best show here.";
+            controls::empty(ui, cx, "No gallery", advice, open_buttons);
+        }
         Some(o) if o.gallery.is_empty() => {
             let advice = "Open the folder of training images to compare with them.";
             controls::empty(ui, cx, "No gallery", advice, open_buttons);
@@ -79,7 +82,7 @@ fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, drawn: bool) {
             } else if drawn {
                 "This picture is being compared.".to_owned()
             } else {
-                format!("{} training images are ready.", o.gallery.len())
+                format!("{} training images are ready. Run a prompt.", o.gallery.len())
             };
             controls::empty(ui, cx, "Nothing compared yet", &advice, |_, _| {});
         }

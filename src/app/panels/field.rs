@@ -1,8 +1,8 @@
 //! The Field: every picture as a mark at (background score, foreground score). The thresholds are lines
 //! that can be dragged; everything in the window follows in the same frame.
 
-use super::compare::arrow;
 use super::field_axes::{Axes, Grab, HISTOGRAM, ground, histograms, lines, quadrant_names};
+use super::{compare::arrow, prompts::open_buttons};
 use crate::{
     app::{
         action::Action,
@@ -40,8 +40,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let judged = cx.tally.total();
     let header = controls::header(ui, cx, "Field", &note(cx));
     if judged == 0 && cx.state.study.outline().is_none() {
-        let advice = "Every compared picture becomes a mark here.";
-        controls::empty(ui, cx, "No pictures yet", advice, |_, _| {});
+        let advice = "Open a study and run it: every compared picture becomes a mark here.";
+        controls::empty(ui, cx, "No pictures yet", advice, open_buttons);
         return controls::moved(&header);
     }
     let area = ui.available_rect_before_wrap();

@@ -1,7 +1,7 @@
 //! What the Field stands on: axes, quadrants, threshold lines, histograms. Paints; decides nothing.
 
 use crate::{
-    app::{context::Cx, controls},
+    app::{context::Cx, controls, theme::UNIT},
     study::{Generation, RegionScores, Thresholds, Verdict},
 };
 use egui::{Align2, Color32, CornerRadius, Pos2, Rect, Shape, Stroke, Ui, pos2, vec2};
@@ -118,6 +118,8 @@ pub fn ground(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2) {
             painter.rect_filled(rect, 0, color.gamma_multiply(0.07));
         }
     }
+    let across = painter.layout_no_wrap("background".to_owned(), controls::small(), theme.weak);
+    let across_at = pos2(plot.right() - across.size().x, plot.bottom() + 3.0);
     let steps = ((1.0 - axes.low) * 10.0).round() as usize;
     for i in 0..=steps {
         let value = axes.low + 0.1 * i as f32;
@@ -126,10 +128,11 @@ pub fn ground(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2) {
         }
         let text = format!("{value:.1}");
         let (ink, font) = (theme.faint, controls::small());
-        // The axis' name stands where its last number would.
-        if i < steps {
-            let at = pos2(axes.x(value), plot.bottom() + 3.0);
-            painter.text(at, Align2::CENTER_TOP, &text, font.clone(), ink);
+        // The axis' name stands where its last numbers would.
+        let number = painter.layout_no_wrap(text.clone(), font.clone(), ink);
+        let at = pos2(axes.x(value) - number.size().x * 0.5, plot.bottom() + 3.0);
+        if at.x + number.size().x + UNIT < across_at.x {
+            painter.galley(at, number, ink);
         }
         let at = pos2(plot.left() - 4.0, axes.y(value));
         painter.text(at, Align2::RIGHT_CENTER, &text, font, ink);
@@ -137,13 +140,7 @@ pub fn ground(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2) {
     let name = painter.layout_no_wrap("foreground".to_owned(), controls::small(), theme.weak);
     let at = pos2(plot.left() - LEFT, plot.center().y + name.size().x * 0.5);
     painter.add(egui::epaint::TextShape::new(at, name, theme.weak).with_angle(-std::f32::consts::FRAC_PI_2));
-    painter.text(
-        pos2(plot.right(), plot.bottom() + 3.0),
-        Align2::RIGHT_TOP,
-        "background",
-        controls::small(),
-        theme.weak,
-    );
+    painter.galley(across_at, across, theme.weak);
 }
 
 /// The two thresholds, their crossing, and the number of the one that is held.

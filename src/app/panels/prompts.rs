@@ -33,7 +33,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     }
     let header = controls::header(ui, cx, "Prompts", &note);
     if state.study.outline().is_none() && all == 0 {
-        controls::empty(ui, cx, "No study open", "Its prompts show here.", |_, _| {});
+        let advice = "Open a study, or a list of prompts (CSV, JSONL, or one per line).";
+        controls::empty(ui, cx, "No prompts yet", advice, open_buttons);
         return controls::moved(&header);
     }
     search(ui, cx);

@@ -20,7 +20,7 @@ pub use stage_canvas::canvas;
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let header = title_and_modes(ui, cx);
     if cx.state.compare.second.is_some() {
-        ui.horizontal(|ui| sides(ui, cx));
+        ui.horizontal_wrapped(|ui| sides(ui, cx));
     }
     let rect = ui.available_rect_before_wrap();
     picture_on_stage(ui, cx, rect);
@@ -96,9 +96,7 @@ fn title_and_modes(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         let button = |ui: &mut Ui, cx: &mut Cx<'_>, command: Command, on: bool| {
             let (name, tip) = command.words();
             let key = command.key_text().unwrap_or_default();
-            let response = ui
-                .add_enabled_ui(has_picture, |ui| controls::toggle(ui, cx.theme, on, name))
-                .inner;
+            let response = controls::toggle_enabled(ui, cx.theme, has_picture, on, name);
             if response.on_hover_text(format!("{tip} ({key})")).clicked() {
                 cx.command(command);
             }
@@ -148,9 +146,7 @@ fn sides(ui: &mut Ui, cx: &mut Cx<'_>) {
     for (command, on) in buttons {
         let (name, tip) = command.words();
         let key = command.key_text().unwrap_or_default();
-        let response = ui
-            .add_enabled_ui(there, |ui| controls::toggle(ui, cx.theme, on && there, name))
-            .inner;
+        let response = controls::toggle_enabled(ui, cx.theme, there, on && there, name);
         if response.on_hover_text(format!("{tip} ({key})")).clicked() {
             cx.command(command);
         }

@@ -20,6 +20,12 @@ use std::sync::Arc;
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let Some(prompt) = cx.state.selection.prompt else {
         let header = controls::header(ui, cx, "Seeds", "");
+        let words = if cx.state.study.outline().is_none() {
+            "All pictures of a prompt stand here, one for each seed. Open a study first."
+        } else {
+            "Choose a prompt: its pictures stand here, one for each seed."
+        };
+        ui.label(egui::RichText::new(words).color(cx.theme.weak));
         return controls::moved(&header);
     };
     let seeds = cx.state.seeds_of(prompt);

@@ -32,8 +32,10 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
                 "Forming. The verdict follows when the picture is drawn and compared."
             } else if current.is_some() {
                 "Drawn, not compared yet."
+            } else if cx.state.study.outline().is_none() {
+                "What a picture copies, and from where, is said here. Open a study first."
             } else {
-                "Choose a picture to see what was copied, and from where."
+                "Run a prompt or choose a picture to see what was copied, and from where."
             };
             ui.label(RichText::new(text).color(cx.theme.weak));
         }
