@@ -101,7 +101,13 @@ pub(super) fn field(run: &RunFacts, thresholds: &Thresholds) -> Markup {
 /// Classes before and after as a grid.
 pub(super) fn transitions(change: &Transitions) -> Markup {
     const CELL: f64 = 62.0;
-    let most = change.counts.iter().flatten().copied().max().unwrap_or(0).max(1) as f64;
+    let most = change
+        .counts
+        .cells()
+        .map(|(_, _, count)| count)
+        .max()
+        .unwrap_or(0)
+        .max(1) as f64;
     html! {
         figure {
             svg.plot viewBox={ "0 0 " (at(CELL * 4.0 + 60.0)) " " (at(CELL * 4.0 + 44.0)) } role="img"
@@ -113,7 +119,7 @@ pub(super) fn transitions(change: &Transitions) -> Markup {
                 @for (row, before) in Verdict::ALL.into_iter().enumerate() {
                     text x="24" y=(at(row as f64 * CELL + 40.0 + CELL / 2.0)) { (before.letters()) }
                     @for (column, after) in Verdict::ALL.into_iter().enumerate() {
-                        @let count = change.counts[row][column];
+                        @let count = change.counts.count(before, after);
                         @let (cx, cy) = (column as f64 * CELL + 52.0, row as f64 * CELL + 36.0);
                         @if row == 0 {
                             text x=(at(cx + CELL / 2.0)) y="31" text-anchor="middle" { (after.letters()) }

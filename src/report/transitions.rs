@@ -1,7 +1,7 @@
 //! How the classes of the same prompts and seeds change from one run to another.
 
 use super::facts::{PictureFacts, RunFacts};
-use crate::study::Verdict;
+use crate::study::TransitionMatrix;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -12,8 +12,8 @@ pub struct Transitions {
     pub from: String,
     /// Name of the run after.
     pub to: String,
-    /// Pictures by class before (row) and after (column).
-    pub counts: [[usize; 4]; 4],
+    /// Pictures by class before and after.
+    pub counts: TransitionMatrix,
     /// Pictures counted.
     pub pictures: usize,
     /// Mean change of the foreground score where both have one.
@@ -34,7 +34,7 @@ impl Transitions {
             run.prompts.iter().flat_map(of).collect()
         };
         let after = pictures(to);
-        let mut counts = [[0; 4]; 4];
+        let mut counts = TransitionMatrix::default();
         let (mut foreground, mut background) = (Vec::new(), Vec::new());
         for prompt in &from.prompts {
             for before in &prompt.pictures {
@@ -42,7 +42,7 @@ impl Transitions {
                     continue;
                 };
                 if let (Some(a), Some(b)) = (before.verdict, after.verdict) {
-                    counts[place(a)][place(b)] += 1;
+                    counts.add(a, b);
                     foreground.extend(change(before.foreground, after.foreground));
                     background.extend(change(before.background, after.background));
                 }
@@ -51,16 +51,12 @@ impl Transitions {
         Self {
             from: from.name.clone(),
             to: to.name.clone(),
-            pictures: counts.iter().flatten().sum(),
+            pictures: counts.total(),
             counts,
             foreground: mean(&foreground),
             background: mean(&background),
         }
     }
-}
-
-fn place(verdict: Verdict) -> usize {
-    Verdict::ALL.iter().position(|v| *v == verdict).unwrap_or(0)
 }
 
 fn change(before: Option<f32>, after: Option<f32>) -> Option<f64> {
