@@ -14,6 +14,7 @@ pub mod cli;
 pub mod diffusion;
 pub mod embedding;
 pub mod engine;
+pub mod fetch;
 pub mod gallery;
 pub mod live;
 pub mod memorization;

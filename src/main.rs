@@ -34,6 +34,10 @@ fn window(args: &cli::Cli) -> ExitCode {
                 device: String::new(),
                 tour: args.study.is_none(),
                 listen: args.listen,
+                weights: app::WeightOptions {
+                    places: None,
+                    mirror: std::env::var("PENTIMENTO_MIRROR").ok().filter(|m| !m.is_empty()),
+                },
             };
             Ok(Box::new(app::App::new(cc, handle, options)))
         }),

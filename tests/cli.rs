@@ -10,6 +10,8 @@ mod reference;
 mod compare;
 #[path = "cli/docs.rs"]
 mod docs;
+#[path = "cli/fetch.rs"]
+mod fetch;
 #[path = "cli/first_steps.rs"]
 mod first_steps;
 #[path = "cli/import.rs"]

@@ -22,9 +22,14 @@ mod map;
 mod report;
 #[path = "window/run.rs"]
 mod run;
+#[path = "common/stand_in.rs"]
+#[allow(dead_code)]
+mod stand_in;
 #[path = "window/states.rs"]
 mod states;
 #[path = "window/study.rs"]
 mod study;
 #[path = "window/tour.rs"]
 mod tour;
+#[path = "window/weights.rs"]
+mod weights;

@@ -7,6 +7,7 @@ use super::{
     dialogs::Wanted,
     import_dialog::ImportDialog,
     state::{Camera, OverlaySettings, Palette},
+    weights_dialog::WeightsWish,
 };
 use crate::{
     engine::ImportJob,
@@ -41,6 +42,8 @@ pub enum Action {
     OpenGallery(PathBuf),
     /// Change what the import dialog holds, or close it.
     SetImport(Option<Box<ImportDialog>>),
+    /// Look at published weights, get some.
+    Weights(WeightsWish),
     /// Open a file dialog.
     Choose(Wanted),
     /// Look at a prompt.

@@ -11,6 +11,7 @@ use super::{
     layout::{self, Pane},
     state::{Camera, Palette, RunningJob, State},
     tour,
+    weights_dialog::WeightsWish,
     window::App,
 };
 use crate::{
@@ -264,6 +265,7 @@ impl App {
             Action::SetPalette(palette) => state.open.palette = palette,
             Action::ShowKeys(open) => state.open.keys = open,
             Action::Tour(card) => self.show_tour(card),
+            Action::Weights(wish) => self.weights(ctx, wish),
             Action::Escape => {
                 let presenting = state.open.present;
                 state.escape();
@@ -585,6 +587,7 @@ impl App {
                 self.present(ctx, true);
             }
             Command::Tour => self.show_tour(Some(0)),
+            Command::Weights => self.weights(ctx, WeightsWish::Open),
             Command::Listen => self.toggle_listening(ctx, 0),
             Command::ToggleTheme => self.set_theme(ctx, !self.theme.dark),
             Command::LargerType => ctx.set_zoom_factor((ctx.zoom_factor() * 1.1).min(3.0)),

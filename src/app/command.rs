@@ -84,6 +84,8 @@ pub enum Command {
     Autoplay,
     /// Five cards that explain the window.
     Tour,
+    /// Published weights: what there is, and getting some.
+    Weights,
     /// Take pictures that other programs push, or stop that.
     Listen,
     /// Dark or light.
@@ -186,6 +188,7 @@ impl Command {
             Present,
             Autoplay,
             Tour,
+            Weights,
             Listen,
             ToggleTheme,
             LargerType,
@@ -305,6 +308,10 @@ impl Command {
                 "Full-screen stage that shows one picture after the other by itself",
             ),
             Self::Tour => ("Tour", "Five cards that explain the window"),
+            Self::Weights => (
+                "Weights…",
+                "Published segmenters and embedders: which are here, and getting one from the internet",
+            ),
             Self::Listen => (
                 "Listen for pictures",
                 "Take pictures that other programs on this machine push, or stop taking them",
@@ -379,6 +386,7 @@ impl Command {
             | Self::ClearFilter
             | Self::ResetThresholds
             | Self::Tour
+            | Self::Weights
             | Self::Listen
             | Self::ReferenceThresholds
             | Self::SuggestedThresholds
@@ -400,7 +408,7 @@ impl Command {
             Self::OpenFolder | Self::OpenFile | Self::OpenPath | Self::ImportImages => Chapter::Study,
             Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
             Self::RunSameSeeds | Self::SaveVariant => Chapter::Study,
-            Self::ExportReport => Chapter::Study,
+            Self::ExportReport | Self::Weights => Chapter::Study,
             Self::CopyPicture => Chapter::Stage,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
             Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {

@@ -31,6 +31,7 @@ mod study_view;
 mod theme;
 mod thumbnails;
 mod tour;
+mod weights_dialog;
 mod window;
 
 pub use action::{Action, Pick};
@@ -40,4 +41,5 @@ pub use offscreen::{Control, Offscreen, View};
 pub use state::{Camera, Notice, OverlaySettings, Selection, State};
 pub use study_view::{Band, StudyView};
 pub use theme::{BAR_HEIGHT, Theme};
+pub use weights_dialog::{WeightOptions, WeightsDialog, WeightsWish};
 pub use window::{App, AppOptions, native_options};

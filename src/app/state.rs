@@ -9,9 +9,11 @@ use super::{
     layout::Pane,
     pace::Pace,
     study_view::StudyView,
+    weights_dialog::WeightsDialog,
 };
 use crate::{
     engine::{CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress},
+    fetch::Progress as Fetched,
     memorization::null::Null,
     render::{Highlight, Mode, Ramp},
     study::{
@@ -101,6 +103,10 @@ pub struct State {
     pub pace: Pace,
     /// Words about the arithmetic device, for the bar.
     pub device: String,
+    /// Published weights, while they are looked at.
+    pub weights: Option<Box<WeightsDialog>>,
+    /// The weights that are being fetched, and how far.
+    pub fetching: Option<(&'static str, Fetched)>,
     /// Where other programs can push pictures; `None` while nothing listens.
     pub listening: Option<Listening>,
 }

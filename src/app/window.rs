@@ -16,6 +16,7 @@ use super::{
     theme::{self, Theme},
     thumbnails::Thumbnails,
     tour,
+    weights_dialog::{self, WeightOptions, WeightsLink},
 };
 use crate::engine::{EngineHandle, PairRequest, PairView, ViewRequest};
 use eframe::egui_wgpu;
@@ -33,6 +34,8 @@ pub struct AppOptions {
     pub tour: bool,
     /// Port to listen on for pictures of other programs from the start; 0 lets the system choose.
     pub listen: Option<u16>,
+    /// Where published weights come from and go to.
+    pub weights: WeightOptions,
 }
 
 /// The application.
@@ -49,6 +52,7 @@ pub struct App {
     /// Whether the tour was offered, in this session or before.
     toured: bool,
     pub(super) live: LiveLink,
+    pub(super) weights: WeightsLink,
     gpu: Option<egui_wgpu::RenderState>,
     /// Whether the graphics card makes local maps itself.
     makes_maps: bool,
@@ -128,6 +132,7 @@ impl App {
             pointed: None,
             toured: options.tour || remembered.toured,
             live: LiveLink::new(ctx),
+            weights: WeightsLink::new(options.weights),
             gpu,
             makes_maps,
             uploaded: None,
@@ -208,6 +213,7 @@ impl App {
             events::take(&mut self.state, &mut self.thumbnails, ctx, event, now);
         }
         self.hear_live();
+        self.hear_weights(ctx);
         self.load_earlier_results();
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         let chosen: Vec<(Wanted, PathBuf)> = self.dialogs.chosen().collect();
@@ -359,6 +365,7 @@ impl App {
         }
         path_field(&ctx, &mut cx);
         import_dialog::ui(&ctx, &mut cx);
+        weights_dialog::ui(&ctx, &mut cx);
         palette::ui(&ctx, &mut cx);
         keys::sheet(&ctx, &mut cx);
         tour::ui(&ctx, &mut cx, &self.layout);

@@ -67,6 +67,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Tell what will work on this machine
     Doctor(DoctorArgs),
+    /// Get published weights from the internet, or list them
+    Fetch(FetchArgs),
     /// Lay out the folder of a new study
     Init(InitArgs),
     /// Print the completions for a shell
@@ -504,6 +506,28 @@ pub struct DoctorArgs {
     pub model: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
+    pub json: bool,
+}
+
+/// `pentimento fetch`.
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Which weights; all that are known are listed when none are named
+    pub name: Option<String>,
+    /// Fetch without being asked
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// SHA-256 that the file must have, for weights without a published one
+    #[arg(long, value_name = "HEX", requires = "name")]
+    pub sha256: Option<String>,
+    /// Take the files from URL/NAME/FILE instead; what is pinned stays pinned
+    #[arg(long, value_name = "URL", requires = "name")]
+    pub mirror: Option<String>,
+    /// Put the files into this folder instead of the program's own
+    #[arg(long, value_name = "FOLDER", requires = "name")]
+    pub to: Option<PathBuf>,
+    /// Print the list as JSON
+    #[arg(long, conflicts_with = "name")]
     pub json: bool,
 }
 

@@ -1,9 +1,12 @@
 //! `pentimento doctor`: what this machine offers, and what will work on it.
 
-use super::args::{Common, DoctorArgs};
+use super::{
+    args::{Common, DoctorArgs},
+    doctor_weights::{loose, published},
+};
 use crate::{
     diffusion::Checkpoint,
-    engine::{self, DeviceChoice, MachineMemory},
+    engine::{self, DeviceChoice, MachineMemory, weight_places},
     gallery::cache_dir,
     store,
     study::Problem,
@@ -12,11 +15,11 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 #[derive(Serialize)]
-struct Finding {
-    name: &'static str,
-    value: String,
+pub(super) struct Finding {
+    pub name: &'static str,
+    pub value: String,
     /// What it means for the program; empty when all is well.
-    note: String,
+    pub note: String,
 }
 
 /// Prints the findings; finding something missing is no failure, a checkpoint that cannot be used is one.
@@ -31,8 +34,10 @@ pub fn run(args: &DoctorArgs, common: &Common) -> Result<(), Problem> {
         segmenter(),
         cache(),
         checkpoints(),
-        weights(),
     ];
+    let places = weight_places();
+    findings.extend(published(&places));
+    findings.push(loose(&places));
     if let Some(path) = &args.model {
         findings.extend(model(path)?);
     }
@@ -49,7 +54,7 @@ pub fn run(args: &DoctorArgs, common: &Common) -> Result<(), Problem> {
     Ok(())
 }
 
-fn finding(name: &'static str, value: impl Into<String>, note: impl Into<String>) -> Finding {
+pub(super) fn finding(name: &'static str, value: impl Into<String>, note: impl Into<String>) -> Finding {
     Finding {
         name,
         value: value.into(),
@@ -182,7 +187,7 @@ fn segmenter() -> Finding {
         Some(path) => finding(
             "segmenter",
             path.display().to_string(),
-            "Trained on the demo's drawn scenes. For photographs open U²-Net weights (.pth or .safetensors).",
+            "Trained on the demo's drawn scenes. For photographs use one of those below.",
         ),
         None => finding(
             "segmenter",
@@ -201,9 +206,7 @@ fn cache() -> Finding {
 
 /// Checkpoints in diffusers layout in the Hugging Face cache.
 fn checkpoints() -> Finding {
-    let home = directories::BaseDirs::new().map(|d| d.home_dir().join(".cache/huggingface/hub"));
-    let hub = std::env::var_os("HF_HUB_CACHE").map(PathBuf::from).or(home);
-    let found = hub.as_deref().map(snapshots).unwrap_or_default();
+    let found = weight_places().hub.as_deref().map(snapshots).unwrap_or_default();
     if found.is_empty() {
         return finding(
             "checkpoints",
@@ -213,40 +216,6 @@ fn checkpoints() -> Finding {
     }
     let list: Vec<_> = found.iter().map(|p| p.display().to_string()).collect();
     finding("checkpoints", list.join("\n             "), "")
-}
-
-/// Weights of segmenters and embeddings where other programs keep theirs.
-fn weights() -> Finding {
-    let home = directories::BaseDirs::new().map(|d| d.home_dir().to_owned());
-    let under = |variable: &str, usual: &str| {
-        let named = std::env::var_os(variable).map(PathBuf::from);
-        named.or_else(|| home.as_ref().map(|h| h.join(usual)))
-    };
-    let places = [
-        under("U2NET_HOME", ".u2net"),
-        under("TORCH_HOME", ".cache/torch").map(|t| t.join("hub/checkpoints")),
-    ];
-    let mut found: Vec<PathBuf> = places
-        .iter()
-        .flatten()
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.flatten().map(|e| e.path()))
-        .filter(|path| {
-            let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-            ["pth", "onnx", "safetensors"].contains(&ending)
-        })
-        .take(50)
-        .collect();
-    found.sort();
-    if found.is_empty() {
-        return finding(
-            "weights",
-            "none in rembg's folder or torch's cache",
-            "U²-Net weights (.pth or .safetensors) can be named by their path in study.toml.",
-        );
-    }
-    let list: Vec<_> = found.iter().map(|p| p.display().to_string()).collect();
-    finding("weights", list.join("\n             "), "")
 }
 
 fn snapshots(hub: &Path) -> Vec<PathBuf> {

@@ -28,7 +28,7 @@ fn told(scanned: gallery::ScannedGallery) -> Result<Vec<GalleryImage>, Problem> 
 /// The segmenter named on the command line, or the one the demo study brings.
 pub fn segmenter(named: Option<&Path>, arithmetic: Arithmetic) -> Result<Segmenter, Problem> {
     let path: PathBuf = match named {
-        Some(path) => path.to_owned(),
+        Some(path) => crate::engine::weight_places().resolve(path),
         None => crate::engine::default_segmenter().ok_or_else(|| {
             Problem::new(
                 "No segmenter is at hand",
@@ -39,7 +39,10 @@ pub fn segmenter(named: Option<&Path>, arithmetic: Arithmetic) -> Result<Segment
     Segmenter::open_for(&path, arithmetic).map_err(|error| {
         Problem::new(
             "The segmenter cannot be read",
-            "Name weights of U²-Net, IS-Net or BiRefNet, or a folder with them.",
+            crate::engine::fetch_advice(&path).unwrap_or_else(|| {
+                "Name weights of U²-Net, IS-Net or BiRefNet, or a folder with them; `pentimento fetch` lists some."
+                    .into()
+            }),
         )
         .at(path)
         .detail(error.to_string())

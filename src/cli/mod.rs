@@ -5,7 +5,9 @@ mod args;
 mod compare;
 mod console;
 mod doctor;
+mod doctor_weights;
 mod export;
+mod fetch;
 mod generate;
 mod images;
 mod init;
@@ -44,6 +46,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args, common),
         Command::Export(args) => export::run(&args, common),
         Command::Doctor(args) => doctor::run(&args, common),
+        Command::Fetch(args) => fetch::run(&args, common),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::pages(&args),

@@ -73,6 +73,7 @@ impl Maker {
             .segmenter
             .as_deref()
             .ok_or_else(|| Problem::new("No model that answers points is at hand", advice))?;
+        let path = &crate::engine::weight_places().resolve(path);
         let segmenter = ClickSegmenter::open(path).map_err(|error| {
             let problem = Problem::new("The segmenter cannot be read", advice);
             problem.at(path).detail(error.to_string())

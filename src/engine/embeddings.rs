@@ -57,7 +57,10 @@ impl Session {
         self.notice(
             Problem::new(
                 "The embedder cannot be used",
-                "The built-in descriptor stands in. Correct [embedder] in study.toml and open the study again.",
+                super::fetch_advice(path).unwrap_or_else(|| {
+                    "The built-in descriptor stands in. Correct [embedder] in study.toml and open the study again."
+                        .into()
+                }),
             )
             .at(path)
             .detail(reason),

@@ -54,7 +54,7 @@ pub use model_facts::{ModelFacts, Room};
 pub use model_hash::model_hash;
 pub use partners::{Partner, PartnersRequest};
 pub use picture::{matte_of, read_with_matte};
-pub use places::{default_segmenter, demo_study, user_data};
+pub use places::{default_segmenter, demo_study, fetch_advice, user_data, weight_places};
 pub use pool::compute_pool;
 pub use session::made_for_another;
 pub use teller::Wake;

@@ -1,9 +1,10 @@
 //! Opening: what the path is, which part of the study it becomes, and getting that part ready.
 
 use super::{
-    CancelToken, Event, JobId, ModelFacts, Room, model_hash,
+    CancelToken, Event, JobId, ModelFacts, Room, fetch_advice, model_hash,
     session::{Session, checkpoint_problem},
     watch::{Watch, outline_of_run},
+    weight_places,
     worker::Outcome,
 };
 use crate::{
@@ -132,6 +133,14 @@ impl Session {
         let checkpoint = self.check_model(&mut outline, (&choice, whole), path, &mut notices)?;
         if outline.segmenter.is_none() {
             outline.segmenter = self.options.default_segmenter.clone();
+        }
+        let weights = weight_places();
+        for path in [
+            &mut outline.segmenter,
+            &mut outline.click_segmenter,
+            &mut outline.embedder,
+        ] {
+            *path = path.take().map(|p| weights.resolve(&p));
         }
 
         self.close();
@@ -381,7 +390,10 @@ impl Session {
             Err(error) => self.notice(
                 Problem::new(
                     "The segmenter cannot be used",
-                    "Pictures are drawn but not judged. Open weights of U²-Net, IS-Net or BiRefNet.",
+                    fetch_advice(&path).unwrap_or_else(|| {
+                        "Pictures are drawn but not judged. Open weights of U²-Net, IS-Net or BiRefNet."
+                            .into()
+                    }),
                 )
                 .at(path)
                 .detail(error.to_string()),

@@ -1,5 +1,6 @@
 //! Where the program's own assets and the user's folders are.
 
+use crate::fetch::{self, Places};
 use std::path::{Path, PathBuf};
 
 /// The demo study: `$PENTIMENTO_ASSETS/demo`, else `assets/demo` beside the program or in one of the
@@ -35,4 +36,20 @@ pub fn user_data() -> Option<PathBuf> {
         .or_else(|| {
             directories::ProjectDirs::from("", "", "pentimento").map(|dirs| dirs.data_dir().to_owned())
         })
+}
+
+/// Where weights lie for this user.
+pub fn weight_places() -> Places {
+    Places::of_user(user_data())
+}
+
+/// What to do about weights that are named but not there.
+pub fn fetch_advice(path: &Path) -> Option<String> {
+    let model = fetch::model(path.file_name()?.to_str()?).filter(|_| !path.exists())?;
+    Some(format!(
+        "Get {} ({}) with `pentimento fetch {}` or Weights… in the window, then open the study again.",
+        model.title,
+        model.size(),
+        model.name
+    ))
 }

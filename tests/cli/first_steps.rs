@@ -70,3 +70,70 @@ fn doctor_looks_where_other_programs_keep_weights() {
         );
     }
 }
+
+#[test]
+fn doctor_names_published_weights_that_are_here_and_those_to_fetch() {
+    let home = tempfile::tempdir().unwrap();
+    let doctor = || {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_pentimento"))
+            .args(["doctor", "--json"])
+            .env("HOME", home.path())
+            .env("PENTIMENTO_DATA", home.path().join("data"))
+            .env("PENTIMENTO_CACHE", home.path().join("cache"))
+            .env("HF_HOME", home.path().join("hf"))
+            .env("XDG_CACHE_HOME", home.path().join("xdg"))
+            .env_remove("U2NET_HOME")
+            .env_remove("HF_HUB_CACHE")
+            .env_remove("HUGGINGFACE_HUB_CACHE")
+            .env_remove("TORCH_HOME")
+            .output()
+            .unwrap();
+        let found: Vec<serde_json::Value> = serde_json::from_slice(&out.stdout).unwrap();
+        move |name: &str, part: &str| {
+            let finding = found.iter().find(|f| f["name"] == name).unwrap();
+            finding[part].as_str().unwrap().to_owned()
+        }
+    };
+    let said = doctor();
+    assert!(said("segmenters", "value").contains("none"));
+    assert!(said("segmenters", "note").contains("pentimento fetch u2net"));
+    assert!(said("clicks", "note").contains("pentimento fetch mobilesam"));
+    assert!(said("embedders", "note").contains("dinov2 88.3 MB"));
+    assert!(said("checkpoints", "value").contains("none"));
+
+    let plant = |path: &str, bytes: u64| {
+        let path = home.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::File::create(path).unwrap().set_len(bytes).unwrap();
+    };
+    plant(".u2net/u2net.onnx", 175_997_641);
+    // Its download was torn.
+    plant(".u2net/isnet-general-use.onnx", 1_000_000);
+    plant("data/weights/mobilesam/mobile_sam.pt", 40_728_226);
+    plant(
+        "hf/hub/models--openai--clip-vit-large-patch14/snapshots/32bd/config.json",
+        4519,
+    );
+    plant(
+        "hf/hub/models--openai--clip-vit-large-patch14/snapshots/32bd/model.safetensors",
+        1_710_540_580,
+    );
+    let model = "hf/hub/models--CompVis--tiny/snapshots/abcd";
+    for part in ["unet", "vae", "text_encoder", "tokenizer", "scheduler"] {
+        fs::create_dir_all(home.path().join(model).join(part)).unwrap();
+    }
+    fs::copy(
+        super::demo().join("model/model_index.json"),
+        home.path().join(model).join("model_index.json"),
+    )
+    .unwrap();
+    let said = doctor();
+    let segmenters = said("segmenters", "value");
+    assert!(segmenters.contains("u2net.onnx (rembg's folder)"), "{segmenters}");
+    assert!(!segmenters.contains("isnet"), "{segmenters}");
+    assert!(said("segmenters", "note").contains("isnet 178.6 MB"));
+    assert!(said("clicks", "value").contains("(fetched)"));
+    assert!(said("embedders", "value").contains("(the Hugging Face cache)"));
+    assert!(said("weights", "value").contains("isnet-general-use.onnx"));
+    assert!(said("checkpoints", "value").contains("models--CompVis--tiny"));
+}
