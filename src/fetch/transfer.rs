@@ -259,9 +259,9 @@ impl One<'_> {
             partial.clear()?;
         }
         meter.before += partial.bytes();
-        let (mut failures, mut anew) = (0, false);
+        // Getting on means more than there ever was: a server that sends the same beginning again and again does not.
+        let (mut failures, mut anew, mut most) = (0, false, partial.bytes());
         loop {
-            let before = partial.bytes();
             let reason = match self.connect(&mut partial, stop, meter)? {
                 Ended::Whole => break,
                 Ended::Stopped => return Ok(false),
@@ -274,7 +274,8 @@ impl One<'_> {
                 }
                 Ended::Broken(reason) => reason,
             };
-            failures = if partial.bytes() > before { 1 } else { failures + 1 };
+            failures = if partial.bytes() > most { 1 } else { failures + 1 };
+            most = most.max(partial.bytes());
             if failures >= ATTEMPTS {
                 return Err(self
                     .problem(
