@@ -14,6 +14,8 @@ mod docs;
 mod first_steps;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/measures.rs"]
+mod measures;
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/shards.rs"]
