@@ -341,10 +341,6 @@ impl MeasuredNull {
 }
 
 #[cfg(test)]
-#[path = "null_family_tests.rs"]
-mod family_tests;
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

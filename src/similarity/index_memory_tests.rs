@@ -39,7 +39,9 @@ fn measuring_process() {
     println!("resident {}", resident().unwrap());
 }
 
+/// Minutes of work: `cargo test --release --lib memory_tests -- --ignored`.
 #[test]
+#[ignore = "takes minutes"]
 fn a_picture_of_a_large_gallery_takes_next_to_no_memory() {
     if resident().is_none() {
         eprintln!("skipped: the system does not tell the memory of a process");
