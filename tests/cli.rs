@@ -16,6 +16,8 @@ mod fetch;
 mod first_steps;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/measures.rs"]
+mod measures;
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/shards.rs"]

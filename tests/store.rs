@@ -9,6 +9,8 @@
 mod formats;
 #[path = "store/import.rs"]
 mod import;
+#[path = "store/measures.rs"]
+mod measures;
 #[path = "store/run.rs"]
 mod run;
 #[path = "store/segmenters.rs"]

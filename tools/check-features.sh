@@ -1,7 +1,8 @@
 #!/bin/sh
-# Compile-checks the features `cuda` and `metal` on a machine that has neither device nor toolkit.
+# Compile-checks the features `cuda` and `metal` on a machine that has neither device nor toolkit, and runs the tests of
+# `qdrant` against the stand-in they start on the loopback.
 #
-#     tools/check-features.sh [cuda] [metal]        # both when none is named
+#     tools/check-features.sh [cuda] [metal] [qdrant]        # all when none is named
 #
 # Everything is put into target/features; nothing outside it is changed but the Rust target aarch64-apple-darwin, which
 # rustup adds. NVIDIA's compiler and headers (some 300 MB) come from the Python package index, and so does Zig, whose
@@ -9,7 +10,7 @@
 # kernel computes the right thing can only be seen on the device.
 set -eu
 cd "$(dirname "$0")/.."
-features=${*:-cuda metal}
+features=${*:-cuda metal qdrant}
 place=${CARGO_TARGET_DIR:-target}/features
 mkdir -p "$place/python"
 place=$(cd "$place" && pwd)
@@ -41,8 +42,11 @@ for feature in $features; do
         CC_aarch64_apple_darwin=$place/cc CXX_aarch64_apple_darwin=$place/c++ CARGO_TARGET_DIR=$place/metal \
             cargo check --release --target aarch64-apple-darwin --features metal --lib --bins
         ;;
+    qdrant)
+        CARGO_TARGET_DIR=$place/qdrant cargo test --release --features qdrant --lib embedding::
+        ;;
     *)
-        echo "unknown feature $feature; known: cuda, metal" >&2
+        echo "unknown feature $feature; known: cuda, metal, qdrant" >&2
         exit 2
         ;;
     esac

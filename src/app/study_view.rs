@@ -310,6 +310,11 @@ impl StudyView {
         self.map.as_ref()
     }
 
+    /// The groups of the gallery.
+    pub fn clusters(&self) -> &[Cluster] {
+        &self.clusters
+    }
+
     /// Number of groups.
     pub fn cluster_count(&self) -> usize {
         self.clusters.len()

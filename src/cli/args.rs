@@ -236,6 +236,9 @@ pub struct ScoreArgs {
     /// further columns, and thresholds are suggested at this false-alarm rate in percent
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
     pub null: Option<f64>,
+    /// Also write SSIM, SSIM under the mattes and tiled L2 of each pair as further columns; they never enter a verdict
+    #[arg(long)]
+    pub measures: bool,
     /// Weights of SSCD (a file), or a folder of DINOv2 or CLIP: adds a column with the cosine of the pictures' embeddings
     #[arg(long)]
     pub embedder: Option<PathBuf>,
@@ -309,6 +312,10 @@ pub struct ScanArgs {
     /// scores.csv, and thresholds are suggested at this false-alarm rate in percent
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
     pub null: Option<f64>,
+    /// Also write SSIM, SSIM under the mattes, tiled L2 and, with an embedder, its cosine of each picture and its best
+    /// training image as further columns of scores.csv and in --json; they never enter a verdict
+    #[arg(long)]
+    pub measures: bool,
     /// Only this part of the pictures: 2/16 for the second of sixteen. The run lies in OUT/shard-02-of-16;
     /// `pentimento merge OUT --out RUN` joins the parts
     #[arg(long)]

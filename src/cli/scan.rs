@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     engine::{self, EngineHandle, EngineOptions, GenerateJob, ImportJob, ImportPrompts, Job},
-    memorization::null::Null,
     store::{ImportNames, read_prompts, read_variant},
     study::{GenerationKey, Problem, SamplingChoice, StudyOutline, Tally, Variant, Verdict, tally_by_group},
 };
@@ -117,7 +116,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         let (calibrate, _) = handle.submit(Job::Calibrate);
         watch.until_done(&handle, calibrate)?;
     }
-    watch.write_scores(&out, args.null.is_some())?;
+    watch.write_scores(&out, args.null.is_some(), args.measures)?;
     watch.write_skipped(&out)?;
 
     let judged = watch
@@ -126,8 +125,7 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
         .filter(|g| wanted.contains(&g.key))
         .map(|g| &**g);
     let tallies = tally_by_group(judged, &prompts, &outline.thresholds);
-    let null = watch.null.as_deref();
-    print_summary(&tallies, &outline, variant.as_deref(), null, &out, args)
+    print_summary(&tallies, &outline, variant.as_deref(), &watch, &out, args)
 }
 
 fn print_plan(plan: &Plan, handle: &EngineHandle, job: &GenerateJob, args: &ScanArgs) -> Result<(), Problem> {
@@ -176,12 +174,12 @@ fn import(args: &ScanArgs, folder: &Path, handle: &EngineHandle, mut watch: Watc
         let (calibrate, _) = handle.submit(Job::Calibrate);
         watch.until_done(handle, calibrate)?;
     }
-    watch.write_scores(&args.out, args.null.is_some())?;
+    watch.write_scores(&args.out, args.null.is_some(), args.measures)?;
     watch.write_skipped(&args.out)?;
     let outline = watch.outline.clone().unwrap_or_default();
     let judged = watch.judged.values().map(|g| &**g);
     let tallies = tally_by_group(judged, &outline.prompts, &outline.thresholds);
-    print_summary(&tallies, &outline, None, watch.null.as_deref(), &args.out, args)
+    print_summary(&tallies, &outline, None, &watch, &args.out, args)
 }
 
 fn prompts_from(file: &Path) -> Result<Vec<crate::study::Prompt>, Problem> {
@@ -196,10 +194,11 @@ fn print_summary(
     tallies: &BTreeMap<String, Tally>,
     outline: &StudyOutline,
     variant: Option<&Variant>,
-    null: Option<&Null>,
+    watch: &Watch,
     out: &Path,
     args: &ScanArgs,
 ) -> Result<(), Problem> {
+    let null = watch.null.as_deref();
     if args.json {
         let mut summary = serde_json::json!({
             "run": out,
@@ -211,6 +210,9 @@ fn print_summary(
         });
         if let (Some(null), Some(rate)) = (null, args.null) {
             summary["null"] = super::null::json(null, rate);
+        }
+        if args.measures {
+            summary["measures"] = watch.measures();
         }
         println!("{summary:#}");
         return Ok(());

@@ -11,9 +11,9 @@ use crate::{
     embedding::{Embedder, Preprocessing},
     engine::{Eta, compute_pool, read_with_matte},
     segmentation::Segmenter,
-    similarity::{IndexBuilder, Prepared},
+    similarity::{IndexBuilder, Prepared, measure_pair},
     store::{ScoreColumn, ScoreRow, write_scores_with, write_scores_with_null},
-    study::{Arithmetic, GalleryImage, Problem, RegionScores, gallery_names},
+    study::{Arithmetic, GalleryImage, Match, PairMeasures, Problem, RegionScores, gallery_names},
 };
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
@@ -31,6 +31,13 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         .then(|| GallerySegments::find(&args.gallery))
         .flatten()
     {
+        if args.measures {
+            return Err(Problem::new(
+                "The other measures need whole pictures, and the gallery lies in segments",
+                "Leave out --measures, or give the mattes with --masks-gallery.",
+            )
+            .at(&args.gallery));
+        }
         return score_reference::run(args, common, &segments);
     }
     let generated = images::list(&args.generated, args.masks_generated.as_deref())?;
@@ -102,6 +109,7 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         super::null::of_gallery(&index, &generated, &pool, &mut console)
     });
     let mut rows = Vec::new();
+    let mut measured = Measured::new();
     let mut eta = Eta::new(generated.len() as f64);
     let mut scored = 0;
     for (chunk, entries) in generated.chunks(CHUNK).enumerate() {
@@ -130,6 +138,18 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
                     embed(embedder.as_ref(), &mut embeddings, (true, entry.name()), image);
                 }
             }
+            if args.measures {
+                let there = batch.iter().flatten().zip(&queries).zip(&found);
+                for (((image, matte), (entry, _)), matches) in there {
+                    let of = |m: &Match| {
+                        let training = gallery.get(*kept.get(m.gallery as usize)?)?;
+                        let (other, alpha) = read_with_matte(training, segmenter.as_ref()).ok()?;
+                        let key = (names[m.gallery as usize].to_owned(), entry.name());
+                        Some((key, measure_pair((image, matte), (&other, &alpha))?))
+                    };
+                    measured.extend(pool.install(|| matches.par_iter().filter_map(of).collect::<Vec<_>>()));
+                }
+            }
             for ((entry, _), matches) in queries.iter().zip(found) {
                 let row =
                     |m: crate::study::Match| ScoreRow::new(names[m.gallery as usize], entry.name(), m.scores);
@@ -145,9 +165,22 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         Some(one.iter().zip(other).map(|(a, b)| a * b).sum())
     };
     let column = embedder.as_ref().map(|e| format!("{} cosine", e.name()));
-    let columns: Vec<ScoreColumn<'_>> = column
-        .iter()
-        .map(|name| ScoreColumn { name, value: &cosine })
+    let pixels = [0, 1, 2].map(|i| {
+        let measured = &measured;
+        move |row: &ScoreRow| {
+            measured
+                .get(&(row.original.clone(), row.generated.clone()))?
+                .named()[i]
+                .1
+        }
+    });
+    let named = PairMeasures::NAMES
+        .into_iter()
+        .zip(&pixels)
+        .filter(|_| args.measures);
+    let columns: Vec<ScoreColumn<'_>> = named
+        .map(|(name, value)| ScoreColumn { name, value })
+        .chain(column.iter().map(|name| ScoreColumn { name, value: &cosine }))
         .collect();
     match &null {
         Some(null) => {
@@ -166,6 +199,9 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
     }
     Ok(())
 }
+
+/// Measures of the pixels by names of training image and generated picture.
+type Measured = HashMap<(String, String), PairMeasures>;
 
 /// Unit vectors by picture; generated ones are told from training images by the flag.
 type Embeddings = HashMap<(bool, String), Vec<f32>>;

@@ -4,11 +4,13 @@ use super::console::Console;
 use crate::{
     engine::{EngineHandle, Event, JobId},
     memorization::null::Null,
-    store::{SKIPPED_FILE, ScoreRow, write_scores, write_scores_with_null, write_skipped},
-    study::{Generation, GenerationKey, Problem, Skipped, StudyOutline, gallery_names},
+    store::{SKIPPED_FILE, ScoreColumn, ScoreRow, write_scores_with, write_scores_with_null, write_skipped},
+    study::{
+        Generation, GenerationKey, Measures, PairMeasures, Problem, Skipped, StudyOutline, gallery_names,
+    },
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -41,8 +43,9 @@ impl Watch {
     }
 
     /// `scores.csv` in the run's folder: all pictures of the run, in the reference's columns. Percentiles of the null
-    /// are there only when asked for, so that a run's table does not depend on what the cache holds.
-    pub fn write_scores(&self, run: &Path, with_null: bool) -> Result<(), Problem> {
+    /// are there only when asked for, so that a run's table does not depend on what the cache holds; other measures, too,
+    /// in the row of a picture's best training image.
+    pub fn write_scores(&self, run: &Path, with_null: bool, with_measures: bool) -> Result<(), Problem> {
         let Some(outline) = &self.outline else {
             return Ok(());
         };
@@ -64,10 +67,44 @@ impl Watch {
             })
             .collect();
         let path = run.join("scores.csv");
+        let best: HashMap<(&str, String), &Measures> = self
+            .judged
+            .values()
+            .filter_map(|g| {
+                let picture = g.image.file_name()?.to_string_lossy().into_owned();
+                Some(((name(g.matches.first()?.gallery)?, picture), &g.measures))
+            })
+            .collect();
+        let of = |row: &ScoreRow| best.get(&(row.original.as_str(), row.generated.clone())).copied();
+        let pixels = [0, 1, 2].map(|i| move |row: &ScoreRow| of(row)?.pair?.named()[i].1);
+        let cosine = |row: &ScoreRow| of(row)?.embedding.as_ref().map(|e| e.cosine);
+        let by = best.values().find_map(|m| m.embedding.as_ref());
+        let by = by.map(|e| format!("{} cosine", e.by));
+        let columns: Vec<ScoreColumn<'_>> = PairMeasures::NAMES
+            .into_iter()
+            .zip(&pixels)
+            .map(|(name, value)| ScoreColumn { name, value })
+            .chain(by.iter().map(|name| ScoreColumn { name, value: &cosine }))
+            .filter(|_| with_measures)
+            .collect();
         match self.null.as_deref().filter(|_| with_null) {
-            Some(null) => write_scores_with_null(&path, &rows, &|s| super::null::percentiles(null, s), &[]),
-            None => write_scores(&path, &rows),
+            Some(null) => {
+                write_scores_with_null(&path, &rows, &|s| super::null::percentiles(null, s), &columns)
+            }
+            None => write_scores_with(&path, &rows, &columns),
         }
+    }
+
+    /// Other measures by picture, as JSON.
+    pub fn measures(&self) -> serde_json::Value {
+        let each = self.judged.iter().map(|(key, g)| {
+            let Measures { pair, embedding } = &g.measures;
+            (
+                key.to_string(),
+                serde_json::json!({ "pixels": pair, "embedding": embedding }),
+            )
+        });
+        serde_json::Value::Object(each.collect())
     }
 
     /// Files that were left out: `skipped.csv` in the run's folder, and their number once more at the end.

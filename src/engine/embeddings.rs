@@ -4,8 +4,7 @@ use super::{CancelToken, JobId, JobKind, session::Session};
 use crate::{
     embedding::{Embedder, Vectors},
     gallery::{cache_dir, content_hash, decode_rgb, folder_hash},
-    store::RecordEmbedding,
-    study::{Generation, Problem},
+    study::{EmbeddingCosine, Generation, Problem},
 };
 use candle_core::{Device, Tensor, safetensors};
 use image::RgbImage;
@@ -111,12 +110,12 @@ impl Session {
     }
 
     /// Cosine of a picture and its best training image, when the study names an embedder.
-    pub(super) fn embedding_of(&self, image: &RgbImage, generation: &Generation) -> Option<RecordEmbedding> {
+    pub(super) fn embedding_of(&self, image: &RgbImage, generation: &Generation) -> Option<EmbeddingCosine> {
         let embedded = self.embedded.as_ref().filter(|e| !e.embedder.is_built_in())?;
         let best = generation.matches.first()?.gallery;
         let row = embedded.rows.binary_search(&best).ok()?;
         let vector = self.pool.install(|| embedded.embedder.embed(image)).ok()?;
-        Some(RecordEmbedding {
+        Some(EmbeddingCosine {
             by: embedded.embedder.name().into(),
             cosine: embedded.vectors.cosine(row, &vector)?,
         })

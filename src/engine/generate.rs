@@ -11,7 +11,7 @@ use crate::{
     store::{Run, WrittenPicture},
     study::{Generation, GenerationKey, Match, Problem, Prompt},
 };
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 impl Session {
@@ -156,6 +156,7 @@ impl Session {
                 matte: None,
                 confidence: None,
                 matches: Vec::new(),
+                measures: Default::default(),
                 noise_norm,
                 seconds,
                 thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
@@ -189,17 +190,14 @@ impl Session {
             generation.matte = Some(found.matte.path.clone());
             generation.confidence = Some(found.confidence);
             generation.matches = found.matches;
+            generation.measures = self.measures_of(image, &found.alpha, &generation);
             matte = Some(found.matte);
         } else if cancel.is_cancelled() {
             return Ok(Outcome::Stopped);
         }
         if !run.has(&key) {
-            let embedding = self.embedding_of(image, &generation);
             let seconds = generation.seconds;
-            run.append(
-                self.record(&generation, written, matte.as_ref(), embedding),
-                seconds,
-            )?;
+            run.append(self.record(&generation, written, matte.as_ref()), seconds)?;
         }
         self.tell_judged(generation);
         Ok(Outcome::Done)
@@ -242,6 +240,7 @@ impl Session {
                 }
                 Ok(Some(Found {
                     matte: run.write_matte_of(key, &matte, &segmenter.provenance())?,
+                    alpha: matte,
                     confidence,
                     matches,
                 }))
@@ -281,6 +280,7 @@ fn refuse_other_prompts(run: &Run, prompts: &[Prompt]) -> Result<(), Problem> {
 /// A judgement, its matte on disk.
 struct Found {
     matte: WrittenPicture,
+    alpha: GrayImage,
     confidence: f32,
     matches: Vec<Match>,
 }

@@ -10,7 +10,7 @@ use crate::{
     memorization::{ClusterLimits, Judge, JudgeError, TOP_K, cluster},
     similarity::Prepared,
     store::{self, PlannedPicture, Run},
-    study::{GalleryImage, Generation, GenerationKey, Match, Problem, Skipped, StudyOutline},
+    study::{GalleryImage, Generation, GenerationKey, Match, Measures, Problem, Skipped, StudyOutline},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -254,21 +254,23 @@ impl Session {
         let written = run
             .write_copy(&picture.key, &entry.name(), &bytes)
             .map_err(Trouble::Run)?;
-        let matte = run.write_matte(&picture.key, &matte).map_err(Trouble::Run)?;
-        let generation = Generation {
+        let alpha = matte;
+        let matte = run.write_matte(&picture.key, &alpha).map_err(Trouble::Run)?;
+        let mut generation = Generation {
             key: picture.key,
             prompt: picture.prompt.clone(),
             image: written.path.clone(),
             matte: Some(matte.path.clone()),
             confidence,
             matches,
+            measures: Measures::default(),
             noise_norm: Vec::new(),
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
             variant: None,
         };
-        let embedding = self.embedding_of(&image, &generation);
-        let record = self.record(&generation, &written, Some(&matte), embedding);
+        generation.measures = self.measures_of(&image, &alpha, &generation);
+        let record = self.record(&generation, &written, Some(&matte));
         run.replace(record, 0.0).map_err(Trouble::Run)?;
         self.tell_judged(generation);
         Ok(())

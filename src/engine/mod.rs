@@ -19,6 +19,7 @@ mod locate;
 mod machine;
 mod map;
 mod mattes;
+mod measuring;
 mod message;
 mod model_facts;
 mod model_hash;

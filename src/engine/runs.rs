@@ -8,7 +8,7 @@ use super::{
 use crate::{
     gallery::{decode_rgb, thumbnail},
     segmentation::Segmenter,
-    store::{Places, Record, RecordEmbedding, RecordMatch, Run, RunParameters, WrittenPicture},
+    store::{Places, Record, RecordMatch, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
 use image::RgbImage;
@@ -109,7 +109,6 @@ impl Session {
         generation: &Generation,
         image: &WrittenPicture,
         matte: Option<&WrittenPicture>,
-        embedding: Option<RecordEmbedding>,
     ) -> Record {
         let names = self.gallery.as_ref().map(|g| &g.names);
         let name = |index: u32| names.and_then(|n| n.get(index as usize)).cloned();
@@ -130,7 +129,8 @@ impl Session {
                 })
                 .collect(),
             noise_norm: generation.noise_norm.clone(),
-            embedding,
+            embedding: generation.measures.embedding.clone(),
+            measures: generation.measures.pair,
         }
     }
 

@@ -181,6 +181,7 @@ fn generation(
         matte: None,
         confidence: None,
         matches,
+        measures: Default::default(),
         noise_norm: Vec::new(),
         seconds: 0.0,
         thumbnail: Arc::new(small.unwrap_or_else(|| RgbImage::from_pixel(1, 1, Rgb([128; 3])))),

@@ -46,6 +46,7 @@ impl Session {
             matte: None,
             confidence: None,
             matches: Vec::new(),
+            measures: Default::default(),
             noise_norm: job.noise_norm.clone(),
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&job.image, THUMBNAIL_SIDE)),

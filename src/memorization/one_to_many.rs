@@ -136,6 +136,7 @@ mod tests {
                 gallery,
                 scores: RegionScores::new(score, score),
             }],
+            measures: Default::default(),
             noise_norm: Vec::new(),
             seconds: 0.0,
             thumbnail: Default::default(),

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     store::{Record, Run},
-    study::{Cluster, GalleryImage, StudyOutline, Thresholds, Verdict},
+    study::{Cluster, EmbeddingCosine, GalleryImage, PairMeasures, StudyOutline, Thresholds, Verdict},
 };
 use serde::Serialize;
 use std::{
@@ -112,6 +112,10 @@ pub struct PictureFacts {
     pub matte: Option<String>,
     /// The noise norm of every step.
     pub noise_norm: Vec<Option<f32>>,
+    /// Other measures beside the best training image; not part of the verdict.
+    pub measures: Option<PairMeasures>,
+    /// Cosine to it by an embedder; not part of the verdict.
+    pub embedding: Option<EmbeddingCosine>,
 }
 
 /// One training image beside a picture.
@@ -293,6 +297,8 @@ fn of_picture(record: &Record, thresholds: &Thresholds, gallery: &Gallery<'_>) -
             .iter()
             .map(|n| n.is_finite().then_some(*n))
             .collect(),
+        measures: record.measures,
+        embedding: record.embedding.clone(),
     }
 }
 

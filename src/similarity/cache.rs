@@ -251,7 +251,8 @@ impl Store {
 
     /// Bytes the file takes on disk.
     pub fn file_bytes(&self) -> u64 {
-        self.parts.last().map_or(self.layout.parts as u64, Parts::end)
+        let end = self.parts.iter().map(Parts::end).max();
+        end.unwrap_or(self.layout.parts as u64)
     }
 }
 
@@ -303,6 +304,42 @@ impl Row {
             coarse,
             parts,
         })
+    }
+}
+
+impl Row {
+    /// Another picture's coarse scales, cheaply: mirrored, shifted, darkened. Without folded parts.
+    pub(super) fn varied(&self, v: usize) -> Self {
+        let mut coarse = Vec::with_capacity(self.coarse.len());
+        let mut rest = &self.coarse[..];
+        for scale in COARSE {
+            let side = side_at(scale);
+            // Whole pixels of the coarsest scale.
+            let step = side / side_at(COARSE[0]);
+            let (right, down) = (v / 2 % 13 * step, v / 26 % 11 * step);
+            let planes =
+                region_planes(self.arithmetic, FOREGROUND) + region_planes(self.arithmetic, BACKGROUND);
+            for plane in 0..planes {
+                let (own, more) = rest.split_at(side * side);
+                rest = more;
+                let gain = 70 + 3 * ((v * (plane % 3 + 3)) % 10) as u32;
+                for y in 0..side {
+                    let row = &own[(y + down) % side * side..][..side];
+                    coarse.extend((0..side).map(|x| {
+                        let x = (x + right) % side;
+                        let x = if v % 2 == 1 { side - 1 - x } else { x };
+                        (u32::from(row[x]) * gain / 100) as u16
+                    }));
+                }
+            }
+        }
+        Self {
+            arithmetic: self.arithmetic,
+            extent: self.extent,
+            coverage: self.coverage,
+            coarse,
+            parts: Default::default(),
+        }
     }
 }
 
@@ -383,6 +420,27 @@ impl Writer {
         written.map_err(|source| self.trouble(source))?;
         self.count += 1;
         self.end += row.parts.iter().map(|p| p.len() as u64).sum::<u64>();
+        Ok(())
+    }
+
+    /// Appends a picture that shares the folded parts of picture `of`; its coarse scales are those of `coarse`, or
+    /// black, which takes no disk where files may have holes.
+    pub fn push_like(&mut self, of: usize, coarse: Option<&Row>) -> Result<(), SimilarityError> {
+        if self.count == self.capacity || of >= self.count {
+            return Err(SimilarityError::Full(self.capacity));
+        }
+        let (i, records) = (self.count, self.layout.records);
+        let mut record = [0u8; RECORD];
+        let from = (records + RECORD * of) as u64;
+        let copied = read_exact_at(self.file.as_file(), &mut record, from)
+            .and_then(|()| self.write_at((records + RECORD * i) as u64, &record));
+        copied.map_err(|source| self.trouble(source))?;
+        if let Some(row) = coarse {
+            let bytes: &[u8] = bytemuck::cast_slice(&row.coarse);
+            let at = (self.layout.coarse + bytes.len() * i) as u64;
+            self.write_at(at, bytes).map_err(|source| self.trouble(source))?;
+        }
+        self.count += 1;
         Ok(())
     }
 

@@ -192,6 +192,10 @@ pub(super) fn with_viewer<R>(work: impl FnOnce(&mut Viewer, &mut Scratch) -> R) 
     VIEWER.with(|v| with_scratch(|s| work(&mut v.borrow_mut(), s)))
 }
 
+#[cfg(test)]
+#[path = "index_memory_tests.rs"]
+mod memory_tests;
+
 /// Builds an [`Index`], picture by picture, into its cache file.
 ///
 /// ```no_run
@@ -273,6 +277,15 @@ impl IndexBuilder {
     pub fn add(&mut self, image: &RgbImage, matte: &GrayImage) -> Result<(), SimilarityError> {
         let row = self.prepare(image, matte)?;
         self.push(row)
+    }
+
+    /// Appends a stand-in for measuring what large galleries cost without their disk: variant `v` of `row`'s coarse
+    /// scales, 61 KB, with the finer scales of row `of`. Not for results: the scales do not belong together.
+    ///
+    /// # Errors
+    /// When the file cannot be written or is full, or there is no row `of`.
+    pub fn push_stand_in(&mut self, of: usize, row: &Row, v: usize) -> Result<(), SimilarityError> {
+        self.0.push_like(of, Some(&row.varied(v)))
     }
 
     /// Completes the file, gives it its name and opens it. Fewer rows than promised are fine.

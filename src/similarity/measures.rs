@@ -10,25 +10,11 @@ use super::{
     resample::{Filter, resize_gray, resize_rgb},
     ssim::pair_of,
 };
+use crate::study::PairMeasures;
 use image::{GrayImage, RgbImage};
 
 /// Tiles per side of [`PairMeasures::tiled_l2`].
 const TILES: usize = 4;
-
-/// SSIM, SSIM under the mattes, and tiled L2 of a pair.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PairMeasures {
-    /// Mean SSIM at full resolution, in `[−1, 1]` (Wang et al. 2004; torchmetrics ≥ 1.4.2 with
-    /// `data_range=1`: Gaussian window of 11, reflected edges, mean over the colours).
-    pub ssim: f32,
-    /// The same map, weighted by the larger of the two mattes at every pixel: what the pictures agree on
-    /// outside of both foregrounds does not count. `None` when both mattes are empty.
-    pub masked_ssim: Option<f32>,
-    /// Largest root mean square difference of the sixteen 128² tiles, in `[0, 1]`, 0 for equal pictures
-    /// (Carlini et al., arXiv 2301.13188): one differing tile keeps pictures with the same plain
-    /// background apart.
-    pub tiled_l2: f32,
-}
 
 /// Measures a pair; each picture with its matte (255 = foreground; stretched like the picture). `None`
 /// when a picture or matte has no pixels.

@@ -37,7 +37,7 @@ pub use picture::{picture_text, write_picture};
 pub use prompt_clusters::read_clusters;
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
-pub use record::{GalleryNames, Record, RecordEmbedding, RecordMatch};
+pub use record::{GalleryNames, Record, RecordMatch};
 pub use run::Run;
 pub use run_parameters::{Places, RUN_FORMAT, RunParameters};
 pub use run_writing::WrittenPicture;

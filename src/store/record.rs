@@ -1,7 +1,8 @@
 //! One line of `generations.jsonl`: a generated picture and what was found out about it.
 
 use crate::study::{
-    GalleryImage, Generation, GenerationKey, Match, RegionScores, gallery_names, recorded_names,
+    EmbeddingCosine, GalleryImage, Generation, GenerationKey, Match, Measures, PairMeasures, RegionScores,
+    gallery_names, recorded_names,
 };
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -20,15 +21,6 @@ pub struct RecordMatch {
     pub gallery: u32,
     /// Scores of the pair.
     pub scores: RegionScores,
-}
-
-/// Cosine of two pictures' embeddings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RecordEmbedding {
-    /// The embedder and how it sees pictures: “SSCD small_288”.
-    pub by: String,
-    /// In `[-1, 1]`.
-    pub cosine: f32,
 }
 
 /// A finished picture. Says nothing that differs between two runs of the same parameters: the time it took
@@ -57,7 +49,10 @@ pub struct Record {
     pub noise_norm: Vec<f32>,
     /// Similarity of the whole picture to its best training image by an embedder; not part of the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub embedding: Option<RecordEmbedding>,
+    pub embedding: Option<EmbeddingCosine>,
+    /// Other measures beside the best training image; not part of the verdict. Missing in lines of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measures: Option<PairMeasures>,
 }
 
 impl Record {
@@ -82,6 +77,10 @@ impl Record {
         }
         if self.embedding.as_ref().is_some_and(|e| !e.cosine.is_finite()) {
             return Err("the embedding's cosine is not finite".to_owned());
+        }
+        let values = self.measures.iter().flat_map(|m| m.named());
+        if values.filter_map(|(_, v)| v).any(|v| !v.is_finite()) {
+            return Err("a measure is not finite".to_owned());
         }
         Ok(())
     }
@@ -112,6 +111,10 @@ impl Record {
                     })
                 })
                 .collect(),
+            measures: Measures {
+                pair: self.measures,
+                embedding: self.embedding.clone(),
+            },
             noise_norm: self.noise_norm.clone(),
             seconds,
             thumbnail: Arc::new(thumbnail),

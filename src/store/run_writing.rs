@@ -280,6 +280,7 @@ mod tests {
             matches: Vec::new(),
             noise_norm: Vec::new(),
             embedding: None,
+            measures: None,
         };
         run.append(record(0), 1.0).unwrap();
         // A device that is always full takes the place of the file.

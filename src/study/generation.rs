@@ -1,6 +1,6 @@
 //! One generated picture and what was found out about it.
 
-use super::{RegionScores, Thresholds, Verdict};
+use super::{Measures, RegionScores, Thresholds, Verdict};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -46,6 +46,8 @@ pub struct Generation {
     pub confidence: Option<f32>,
     /// Best training images, best average first. Empty until compared, or without a gallery.
     pub matches: Vec<Match>,
+    /// Other measures beside the best training image; not part of the verdict.
+    pub measures: Measures,
     /// `‖ε_cond − ε_uncond‖₂` per denoising step, in latent units (Wen et al., ICLR 2024); empty when
     /// guidance was off.
     pub noise_norm: Vec<f32>,

@@ -6,6 +6,7 @@ mod cluster;
 mod edit;
 mod generation;
 mod label;
+mod measures;
 mod outline;
 mod problem;
 mod prompt;
@@ -25,6 +26,7 @@ pub use edit::{
 };
 pub use generation::{Generation, GenerationKey, Match};
 pub use label::{Labels, RegionLabels, labels_of_prompts};
+pub use measures::{EmbeddingCosine, Measures, PairMeasures};
 pub use outline::{Approximation, Arithmetic, GalleryImage, StudyOutline, gallery_names, recorded_names};
 pub use problem::{Problem, Skipped};
 pub use prompt::{Prompt, parse_seeds};

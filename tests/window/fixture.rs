@@ -182,6 +182,7 @@ pub fn generation(key: GenerationKey) -> Generation {
         matte: None,
         confidence: Some(0.93),
         matches,
+        measures: Default::default(),
         noise_norm: pull(key, 50),
         seconds: 4.2,
         thumbnail: Arc::new(scene(key.prompt, key.prompt + key.seed as u32, 64)),

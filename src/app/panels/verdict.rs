@@ -8,8 +8,8 @@ use crate::{
         marks,
         theme::{self, UNIT},
     },
-    memorization::null::FEWEST,
-    study::{Generation, Region, Thresholds, Verdict},
+    memorization::{Spread, null::FEWEST, one_to_many},
+    study::{EmbeddingCosine, Generation, Measures, Region, Thresholds, Verdict},
 };
 use egui::{FontId, RichText, Sense, Ui, WidgetInfo, pos2, vec2};
 use egui_tiles::UiResponse;
@@ -107,10 +107,74 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
         remarks.push(format!("{} training images of its kind", cluster.members.len()));
     }
     ui.label(RichText::new(remarks.join(" · ")).small().color(theme.faint));
+    for (words, tip) in [measure_words(generation), spread_words(cx, generation)]
+        .into_iter()
+        .flatten()
+    {
+        let line = ui.label(RichText::new(words).small().color(theme.weak));
+        line.on_hover_text(tip);
+    }
     if let Some((words, tip)) = null_words(cx, generation) {
         let line = ui.label(RichText::new(words).small().color(theme.weak));
         line.on_hover_text(tip);
     }
+}
+
+/// What other measures say of the pair, and where they come from.
+fn measure_words(generation: &Generation) -> Option<(String, String)> {
+    let Measures { pair, embedding } = &generation.measures;
+    let mut words = Vec::new();
+    let mut tip = "Other measures of the whole picture and its best training image; none enters the verdict."
+        .to_owned();
+    if let Some(pair) = pair {
+        words.extend(
+            pair.named()
+                .into_iter()
+                .filter_map(|(name, value)| Some(format!("{name} {:.3}", value?))),
+        );
+        tip += "\nSSIM: Wang et al. 2004, full resolution, range 1, 1 for equal pictures. Masked SSIM: the same under the \
+                larger of the two mattes.\nTiled L2: Carlini et al. 2023, the most different of sixteen tiles, 0 for \
+                equal pictures.";
+    }
+    if let Some(EmbeddingCosine { by, cosine }) = embedding {
+        words.push(format!("{by} {cosine:.3}"));
+        tip += &format!(
+            "\n{by}: cosine of the embeddings; SSCD is Pizzi et al. 2022, DINOv2 Oquab et al. 2023, CLIP Radford et al. 2021."
+        );
+    }
+    (!words.is_empty()).then(|| (words.join(" · "), tip))
+}
+
+/// From how many training images the prompt's pictures come.
+fn spread_words(cx: &Cx<'_>, generation: &Generation) -> Option<(String, String)> {
+    let study = &cx.state.study;
+    let prompt = generation.key.prompt;
+    let variant = generation
+        .variant
+        .clone()
+        .filter(|_| generation.variant != *study.first());
+    let own: Vec<_> = match &variant {
+        Some(variant) => study.generations_of(variant).collect(),
+        None => study.generations().collect(),
+    };
+    let own = own.into_iter().map(|g| &**g).filter(|g| g.key.prompt == prompt);
+    let spread = one_to_many(own, &cx.state.thresholds, study.clusters());
+    let Spread {
+        samples,
+        originals,
+        groups,
+        ..
+    } = *spread.first().filter(|s| s.samples > 1)?;
+    let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let words = format!(
+        "{} of this prompt: {} in {}",
+        plural(samples, "picture"),
+        plural(originals, "best training image"),
+        plural(groups, "group")
+    );
+    let tip = "One-to-many count (FB-Mem): different best training images among the pictures of one prompt. One for \
+               many pictures is a picture learned by heart; many are a template with variants.";
+    Some((words, tip.to_owned()))
 }
 
 /// Where the scores stand among those of the gallery's own unrelated pictures.
