@@ -74,11 +74,6 @@ impl Meter {
         }
     }
 
-    /// Frames drawn so far.
-    pub fn frames(&self) -> u64 {
-        self.frames
-    }
-
     /// Times, causes and rows; the rest is for the caller to fill in.
     pub fn figures(&self) -> Figures {
         let mut lengths: Vec<f32> = self
