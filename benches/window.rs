@@ -89,6 +89,7 @@ impl Window {
                         training: Some(image),
                         matte: None,
                         similarity: None,
+                        compared: None,
                     })));
                 }
                 ViewRequest::Thumbnails(wishes) => {
@@ -244,7 +245,7 @@ fn a_hundred_thousand() -> Vec<bool> {
                 unit: egui::MouseWheelUnit::Point,
                 delta: vec2(0.0, -by),
                 phase: egui::TouchPhase::Move,
-                source: egui::MouseWheelSource::default(),
+                source: egui::MouseWheelSource::Wheel,
                 modifiers: egui::Modifiers::NONE,
             },
         ]

@@ -62,6 +62,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
                 prompt: state.selection.prompt,
                 from: output.state.unclamped_offset().y,
                 height: output.inner_rect.height(),
+                most: (output.content_size.y - output.inner_rect.height()).max(0.0),
             };
             ui.data_mut(|d| d.insert_temp(seen_id(), seen));
         }
@@ -76,6 +77,8 @@ struct Seen {
     prompt: Option<u32>,
     from: f32,
     height: f32,
+    /// Farthest that could be scrolled.
+    most: f32,
 }
 
 fn seen_id() -> egui::Id {
@@ -91,10 +94,11 @@ fn offset_to_current(ui: &Ui, cx: &Cx<'_>, visible: &[usize]) -> Option<f32> {
     }
     let row = visible.binary_search(&cx.state.study.place(prompt)?).ok()?;
     let top = row as f32 * ROW;
+    // Not past the end, from which the list would spring back.
     if top < seen.from {
-        Some(top)
+        Some(top.min(seen.most))
     } else if top + ROW > seen.from + seen.height {
-        Some(top + ROW - seen.height)
+        Some((top + ROW - seen.height).min(seen.most))
     } else {
         None
     }

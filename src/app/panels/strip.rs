@@ -98,6 +98,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         key: state.selection.key(),
         from: output.state.unclamped_offset().x,
         width: output.inner_rect.width(),
+        most: (output.content_size.x - output.inner_rect.width()).max(0.0),
     };
     ui.data_mut(|d| d.insert_temp(seen_id(), seen));
     controls::moved(&header)
@@ -109,6 +110,8 @@ struct Seen {
     key: Option<GenerationKey>,
     from: f32,
     width: f32,
+    /// Farthest that could be scrolled.
+    most: f32,
 }
 
 fn seen_id() -> egui::Id {
@@ -124,7 +127,8 @@ fn offset_to_current(ui: &Ui, cx: &Cx<'_>, seeds: &[u64], stride: f32) -> Option
     }
     let left = seeds.binary_search(&key.seed).ok()? as f32 * stride;
     let hidden = left < seen.from || left + stride > seen.from + seen.width;
-    hidden.then_some((left - 0.5 * (seen.width - stride)).max(0.0))
+    // Not past the end, from which the row would spring back.
+    hidden.then_some((left - 0.5 * (seen.width - stride)).clamp(0.0, seen.most))
 }
 
 /// One picture with its class and score.
