@@ -2,18 +2,19 @@
 
 use clap::Parser;
 use pentimento::{app, cli, engine};
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Instant};
 
 fn main() -> ExitCode {
+    let started = Instant::now();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,wgpu_hal=error")).init();
     let args = cli::Cli::parse();
     match args.command {
         Some(command) => cli::run(command, &args.common),
-        None => window(&args),
+        None => window(&args, started),
     }
 }
 
-fn window(args: &cli::Cli) -> ExitCode {
+fn window(args: &cli::Cli, started: Instant) -> ExitCode {
     let open = args.study.clone().or_else(engine::demo_study);
     let engine_options = engine::EngineOptions {
         threads: args.common.threads,
@@ -33,6 +34,7 @@ fn window(args: &cli::Cli) -> ExitCode {
                 // The engine tells it, since opening a graphics processor takes a moment.
                 device: String::new(),
                 tour: args.study.is_none(),
+                started: Some(started),
                 listen: args.listen,
                 weights: app::WeightOptions {
                     places: None,

@@ -16,6 +16,11 @@ mod keys;
 mod look;
 #[path = "window/look_panes.rs"]
 mod look_panes;
+#[path = "common/many.rs"]
+#[allow(dead_code)]
+mod many;
+#[path = "window/many.rs"]
+mod many_pictures;
 #[path = "window/map.rs"]
 mod map;
 #[path = "window/report.rs"]

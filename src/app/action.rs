@@ -6,6 +6,7 @@ use super::{
     comparing::Bench,
     dialogs::Wanted,
     import_dialog::ImportDialog,
+    lasso::Lasso,
     state::{Camera, OverlaySettings, Palette},
     weights_dialog::WeightsWish,
 };
@@ -58,6 +59,8 @@ pub enum Action {
     LayOut,
     /// Move the thresholds; changes with one gesture number are undone together.
     SetThresholds(Thresholds, Option<u64>),
+    /// Choose pictures on the Field, or let them go.
+    Lasso(Option<Arc<Lasso>>),
     /// Change how the Stage draws.
     SetOverlay(OverlaySettings),
     /// Look elsewhere on the picture.
@@ -94,6 +97,8 @@ pub enum Action {
     ShowRunSettings(bool),
     /// Point at a picture.
     Hover(Option<GenerationKey>),
+    /// Show a file in the system's file manager.
+    ShowInFolder(PathBuf),
     /// Let a region stand out.
     SetHighlight(Highlight),
     /// Change what the palette holds, or close it.

@@ -29,6 +29,7 @@ impl State {
             thresholds: self.thresholds,
             selection: self.selection.clone(),
             bench: self.bench.clone(),
+            lasso: self.lasso.clone(),
         }
     }
 
@@ -62,18 +63,18 @@ impl State {
     fn bring_back(&mut self, moment: Moment) {
         self.thresholds = moment.thresholds;
         self.selection = moment.selection;
+        self.lasso = moment.lasso;
         if moment.bench != self.bench {
             self.set_bench(moment.bench);
         }
     }
 
     /// Prompts the filters let through, by index.
-    fn listed(&self) -> Vec<u32> {
+    fn listed(&mut self) -> Vec<u32> {
+        self.derive();
         let prompts = self.study.prompts();
-        self.visible_prompts()
-            .into_iter()
-            .map(|i| prompts[i].index)
-            .collect()
+        let visible = self.derived.visible.iter();
+        visible.map(|&i| prompts[i].index).collect()
     }
 
     fn pick_prompt(&mut self, prompt: u32, pick: Pick) {
@@ -149,6 +150,21 @@ impl State {
         }
     }
 
+    /// The next training image of the list shows through; after the last the first.
+    fn reveal_next(&mut self) {
+        let count = self.current().map_or(0, |g| g.matches.len());
+        if count == 0 {
+            return;
+        }
+        // The first press reveals the one that is chosen.
+        if self.overlay.mode == crate::render::Mode::Reveal {
+            self.history.before(self.moment(), None);
+            self.training = None;
+            self.selection.evidence = (self.selection.evidence + 1) % count;
+        }
+        self.overlay.mode = crate::render::Mode::Reveal;
+    }
+
     /// Closes the topmost thing that is open.
     fn escape(&mut self) {
         let open = &mut self.open;
@@ -164,6 +180,9 @@ impl State {
             open.present = false;
         } else if open.alone.is_some() {
             open.alone = None;
+        } else if self.lasso.is_some() {
+            self.history.before(self.moment(), None);
+            self.lasso = None;
         } else if let Some(prompt) = self.selection.prompt {
             self.selection.prompts = [prompt].into();
         }
@@ -222,6 +241,10 @@ impl App {
                 state.history.before(state.moment(), gesture);
                 state.thresholds = thresholds;
             }
+            Action::Lasso(lasso) => {
+                state.history.before(state.moment(), None);
+                state.lasso = lasso;
+            }
             Action::SetOverlay(overlay) => state.overlay = overlay.clamped(),
             Action::SetCamera(camera) => state.camera = camera,
             Action::Search(text) => state.search = text,
@@ -261,6 +284,7 @@ impl App {
             Action::ShowPath(open) => state.open.path = open,
             Action::ShowRunSettings(open) => state.open.run_settings = open,
             Action::Hover(key) => state.hovered = key,
+            Action::ShowInFolder(path) => self.show_in_folder(&path),
             Action::SetHighlight(highlight) => state.highlight = highlight,
             Action::SetPalette(palette) => state.open.palette = palette,
             Action::ShowKeys(open) => state.open.keys = open,
@@ -275,6 +299,16 @@ impl App {
                 }
             }
             Action::Dismiss(id) => state.notices.retain(|n| n.id != id),
+        }
+    }
+
+    /// Asks the system's file manager for the folder of a file.
+    fn show_in_folder(&mut self, path: &std::path::Path) {
+        if let Err(error) = super::file_manager::show(path) {
+            let advice = "Open the folder by hand.";
+            let problem = Problem::new("The file manager cannot be started", advice);
+            self.state
+                .notice(problem.at(path).detail(error.to_string()), false);
         }
     }
 
@@ -514,7 +548,8 @@ impl App {
             Command::PreviousPrompt => state.step_prompt(-1),
             Command::SelectAllPrompts => {
                 state.history.before(state.moment(), None);
-                state.selection.prompts = state.listed().into_iter().collect();
+                let listed = state.listed();
+                state.selection.prompts = listed.into_iter().collect();
                 state.selection.prompts.extend(state.selection.prompt);
             }
             Command::NextSeed => state.step_seed(1),
@@ -602,6 +637,16 @@ impl App {
             Command::ResetLayout => {
                 self.layout = layout::default_layout();
                 self.state.open.alone = None;
+            }
+            Command::Figures => state.open.figures = !state.open.figures,
+            Command::RevealNext => state.reveal_next(),
+            Command::ShowInFolder => {
+                let chosen = state.chosen_training();
+                let outline = state.study.outline().cloned();
+                let image = chosen.and_then(|i| outline.as_ref()?.gallery.get(i as usize).cloned());
+                if let Some(image) = image {
+                    self.show_in_folder(&image.path);
+                }
             }
             Command::DismissNotices => state.notices.clear(),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),

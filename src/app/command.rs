@@ -98,6 +98,12 @@ pub enum Command {
     Maximize,
     /// Panes where they were at first.
     ResetLayout,
+    /// What the window costs, over the panes.
+    Figures,
+    /// The next training image, showing through.
+    RevealNext,
+    /// The training image in the system's file manager.
+    ShowInFolder,
     /// Take all cards away.
     DismissNotices,
     /// Write a report of what is shown.
@@ -161,6 +167,8 @@ impl Command {
             PreviousSeed,
             NextEvidence,
             PreviousEvidence,
+            RevealNext,
+            ShowInFolder,
         ]);
         all.extend(Verdict::ALL.map(Filter));
         all.push(ClearFilter);
@@ -195,6 +203,7 @@ impl Command {
             SmallerType,
             Maximize,
             ResetLayout,
+            Figures,
             DismissNotices,
             Quit,
         ]);
@@ -324,6 +333,15 @@ impl Command {
                 "The pane under the pointer in the whole window, or all panes again",
             ),
             Self::ResetLayout => ("Reset layout", "Panes where they were at first"),
+            Self::Figures => (
+                "Figures of the window",
+                "Time per frame, why it draws, memory of small pictures, what waits",
+            ),
+            Self::RevealNext => ("Reveal next", "The next training image shows through the picture"),
+            Self::ShowInFolder => (
+                "Show in file manager",
+                "Open the folder of the chosen training image",
+            ),
             Self::DismissNotices => ("Dismiss notices", "Take all notice cards away"),
             Self::Quit => ("Quit", "Close the window"),
         }
@@ -348,6 +366,8 @@ impl Command {
             Self::SelectAllPrompts => command(Key::A),
             Self::NextSeed => plain(Key::CloseBracket),
             Self::PreviousSeed => plain(Key::OpenBracket),
+            Self::Figures => plain(Key::F12),
+            Self::RevealNext => plain(Key::N),
             Self::NextEvidence => plain(Key::ArrowDown),
             Self::PreviousEvidence => plain(Key::ArrowUp),
             Self::Filter(Verdict::Verbatim) => plain(Key::Num1),
@@ -393,6 +413,7 @@ impl Command {
             | Self::Calibrate
             | Self::ToggleTheme
             | Self::ResetLayout
+            | Self::ShowInFolder
             | Self::DismissNotices => None,
         }
     }
@@ -411,6 +432,7 @@ impl Command {
             Self::ExportReport | Self::Weights => Chapter::Study,
             Self::CopyPicture => Chapter::Stage,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
+            Self::RevealNext | Self::ShowInFolder => Chapter::Walk,
             Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {
                 Chapter::Walk
             }

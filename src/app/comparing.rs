@@ -103,41 +103,29 @@ impl State {
         self.study.generation_of(self.compare.second.as_ref()?, key)
     }
 
-    /// The pictures that stand for the study: A's, and B's where A has none.
-    pub fn marks(&self) -> impl Iterator<Item = &Arc<Generation>> {
-        let second = self
-            .compare
-            .second
-            .iter()
-            .flat_map(|name| self.study.generations_of(name));
-        let alone = second.filter(|g| self.study.generation(g.key).is_none());
-        self.study.generations().chain(alone)
-    }
-
     /// Seeds of a prompt in A, in B, and forming.
     pub fn seeds_of(&self, prompt: u32) -> Vec<u64> {
-        let first = self.study.of_prompt(prompt).map(|g| g.key.seed);
-        let second = self.compare.second.iter();
-        let second = second
-            .flat_map(|name| self.study.of_prompt_with(name, prompt))
-            .map(|g| g.key.seed);
-        let forming = self.study.forming_of(prompt).map(|f| f.key.seed);
-        let all: BTreeSet<u64> = first.chain(second).chain(forming).collect();
-        all.into_iter().collect()
+        let mut all: Vec<u64> = self.study.seeds_of(self.study.first(), prompt).collect();
+        let alone = all.len();
+        if let Some(second) = &self.compare.second {
+            all.extend(self.study.seeds_of(&Some(second.clone()), prompt));
+        }
+        all.extend(self.study.forming_of(prompt).map(|f| f.key.seed));
+        if all.len() > alone {
+            all.sort_unstable();
+            all.dedup();
+        }
+        all
     }
 
     /// Class in A and class in B of every picture that both have.
     pub fn transitions(&self) -> TransitionMatrix {
-        let mut matrix = TransitionMatrix::default();
-        let pairs = self.compare.second.iter().flat_map(|name| self.study.pairs(name));
-        for (a, b) in pairs {
-            if let Some(before) = a.verdict(&self.thresholds)
-                && let Some(after) = b.verdict(&self.thresholds)
-            {
-                matrix.add(before, after);
-            }
-        }
-        matrix
+        self.derived.transitions
+    }
+
+    /// Places in the prompt list that search, classes, the chosen cell and the lasso let through.
+    pub fn visible_prompts(&self) -> &[usize] {
+        &self.derived.visible
     }
 
     /// Class in A and class in B of one picture.
@@ -151,22 +139,6 @@ impl State {
         self.compare
             .cell
             .is_none_or(|cell| self.transition(key) == Some(cell))
-    }
-
-    /// Places in the prompt list that search, classes and the chosen cell let through.
-    pub fn visible_prompts(&self) -> Vec<usize> {
-        let mut visible = self
-            .study
-            .visible_prompts(&self.search, &self.wanted(), &self.thresholds);
-        if self.compare.cell.is_some() {
-            let prompts = self.study.prompts();
-            visible.retain(|&i| {
-                self.study
-                    .of_prompt(prompts[i].index)
-                    .any(|g| self.in_cell(g.key))
-            });
-        }
-        visible
     }
 
     /// B against A, as last computed.

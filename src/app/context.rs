@@ -1,6 +1,14 @@
 //! What a panel gets: the state to read, the actions to ask for, pictures to draw.
 
-use super::{action::Action, command::Command, state::State, theme::Theme, thumbnails::Thumbnails};
+use super::{
+    action::Action,
+    command::Command,
+    meter::Figures,
+    panels::{FieldPoints, MapDots},
+    state::State,
+    theme::Theme,
+    thumbnails::Thumbnails,
+};
 use crate::study::Tally;
 
 /// Handed to every panel, every frame.
@@ -11,12 +19,20 @@ pub struct Cx<'a> {
     pub theme: &'a Theme,
     /// Small pictures.
     pub thumbnails: &'a mut Thumbnails,
+    /// The Field's pictures, laid out.
+    pub field: &'a mut FieldPoints,
+    /// The Map's dots.
+    pub map: &'a mut MapDots,
+    /// What the window cost in the frames before.
+    pub figures: &'a Figures,
     /// Wishes, carried out after the frame.
     pub actions: &'a mut Vec<Action>,
     /// Whether the overlay pipeline is there.
     pub has_gpu: bool,
     /// Whether the pane being drawn has its title on a tab.
     pub tabbed: bool,
+    /// Rows of long lists laid out in this frame.
+    pub rows: usize,
     /// Pictures per class under the thresholds of this frame.
     pub tally: Tally,
 }

@@ -166,14 +166,14 @@ pub fn bar(painter: &Painter, theme: &Theme, rect: Rect, share: f32, color: Colo
 /// Paints a thumbnail into a square, cut to fill it; a plain plate while it is missing.
 pub fn thumbnail(painter: &Painter, theme: &Theme, rect: Rect, picture: Option<Thumbnail>, radius: u8) {
     let radius = CornerRadius::same(radius);
-    let Some(Thumbnail { texture, size }) = picture else {
+    let Some(Thumbnail { texture, size, uv }) = picture else {
         painter.rect_filled(rect, radius, theme.hovered);
         return;
     };
     // Cut the longer side, so that every thumbnail fills its square.
     let shape = size / size.min_elem();
     let spare = (vec2(1.0, 1.0) - vec2(1.0, 1.0) / shape) * 0.5;
-    let uv = Rect::from_min_max(pos2(spare.x, spare.y), pos2(1.0 - spare.x, 1.0 - spare.y));
+    let uv = uv.shrink2(spare * uv.size());
     painter.add(egui::epaint::RectShape::filled(rect, radius, Color32::WHITE).with_texture(texture, uv));
 }
 

@@ -72,6 +72,8 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Surveyed(survey) => state.import = Some(Box::new(ImportDialog::new(survey))),
         Event::Labels(labels) => state.labels = Some(labels),
         Event::Skipped(skipped) => state.skipped = skipped,
+        // The window takes it: the panes are not part of the state.
+        Event::Layout(_) => {}
         Event::Null(null) => {
             if std::mem::take(&mut state.suggest_when_measured) {
                 state.take_suggestion(&null);
@@ -107,7 +109,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
                 state.compare.result = Some(compared);
             }
         }
-        Event::Thumbnail(index, image) => thumbnails.insert_gallery(ctx, index, image),
+        Event::Thumbnail(small, image) => thumbnails.insert(ctx, small, &image),
         Event::Written(path) => {
             let told = Problem::new("Written", "Open it in a browser; it needs no other file.");
             state.notice(told.at(path), false);
@@ -160,6 +162,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.training = None;
     state.map_asked = false;
     state.hovered = None;
+    state.lasso = None;
     state.camera = Camera::default();
     state.search.clear();
     state.wanted.clear();

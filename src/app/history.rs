@@ -1,7 +1,8 @@
 //! Undo and redo of thresholds, selections and variants.
 
-use super::{comparing::Bench, state::Selection};
+use super::{comparing::Bench, lasso::Lasso, state::Selection};
 use crate::study::Thresholds;
+use std::sync::Arc;
 
 /// What an undo brings back.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Moment {
     pub selection: Selection,
     /// The variant and what is switched off of it.
     pub bench: Bench,
+    /// Pictures chosen on the Field.
+    pub lasso: Option<Arc<Lasso>>,
 }
 
 /// Former moments, and those undone.

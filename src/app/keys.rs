@@ -33,7 +33,7 @@ pub fn pressed(ctx: &Context, writing: bool) -> Vec<Action> {
     commands.sort_by_key(|(_, s)| !s.modifiers.shift);
     for (command, shortcut) in commands {
         let plain = shortcut.modifiers.is_none();
-        let function = matches!(shortcut.logical_key, Key::F1 | Key::F5 | Key::F11);
+        let function = matches!(shortcut.logical_key, Key::F1 | Key::F5 | Key::F11 | Key::F12);
         let arrow = matches!(shortcut.logical_key, Key::ArrowUp | Key::ArrowDown);
         if (plain && !function && writing) || (arrow && focused) {
             continue;

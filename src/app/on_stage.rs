@@ -49,6 +49,8 @@ impl OnStage {
         };
         match &state.pair {
             Some(pair) if shows(pair, current) => Self::Pair(pair.clone()),
+            // It is read from disk in a moment.
+            _ if current.thumbnail.is_empty() => Self::Nothing,
             _ => Self::Small(current.clone()),
         }
     }
@@ -60,6 +62,7 @@ impl OnStage {
         };
         match &state.compare.pair {
             Some(pair) if shows(pair, second) => Self::Pair(pair.clone()),
+            _ if second.thumbnail.is_empty() => Self::Nothing,
             _ => Self::Small(second.clone()),
         }
     }

@@ -4,8 +4,10 @@
 use super::{
     autoplay::Autoplay,
     comparing::{Bench, Comparing},
+    derived::Derived,
     history::History,
     import_dialog::ImportDialog,
+    lasso::Lasso,
     layout::Pane,
     pace::Pace,
     study_view::StudyView,
@@ -29,8 +31,12 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 pub struct State {
     /// The open study.
     pub study: StudyView,
+    /// What follows from the rest and is not worth a walk in every frame; see [`State::derive`].
+    pub derived: Derived,
     /// What is chosen.
     pub selection: Selection,
+    /// Pictures chosen on the Field.
+    pub lasso: Option<Arc<Lasso>>,
     /// What counts as memorized.
     pub thresholds: Thresholds,
     /// What the gallery's own unrelated pictures score, once measured.
@@ -139,6 +145,8 @@ pub struct Open {
     pub controls: bool,
     /// The pane that has the whole window below the bar.
     pub alone: Option<Pane>,
+    /// What the window costs.
+    pub figures: bool,
 }
 
 /// State of the command palette.

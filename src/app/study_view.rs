@@ -1,6 +1,7 @@
 //! What the window knows of the open study. It only grows until another study is opened; nothing that
 //! depends on a threshold is kept in it.
 
+use super::columns::Columns;
 use crate::{
     engine::{GalleryMap, StepPreview},
     study::{
@@ -9,9 +10,15 @@ use crate::{
     },
 };
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
+
+/// Pictures that keep the small copy they came with; of further ones it is read when they are in view.
+const SMALL: usize = 1000;
+/// Pictures or prompts from which a closed study is given back beside the window.
+const LARGE: usize = 5000;
 
 type Results = BTreeMap<GenerationKey, Arc<Generation>>;
 
@@ -20,9 +27,19 @@ type Results = BTreeMap<GenerationKey, Arc<Generation>>;
 pub struct StudyView {
     outline: Option<Arc<StudyOutline>>,
     prompts: Vec<Prompt>,
-    folded: Vec<String>,
+    /// Prompts in lower case; made at the first search.
+    folded: RefCell<Vec<String>>,
     /// Pictures by the variant they were drawn with; `None` for the checkpoint as it is.
     results: BTreeMap<Option<Arc<str>>, Results>,
+    /// The scores of the same pictures.
+    columns: BTreeMap<Option<Arc<str>>, Columns>,
+    no_columns: Columns,
+    /// Places of prompts that do not stand at their own index.
+    odd_places: HashMap<u32, usize>,
+    /// How many studies were opened so far.
+    opened: u64,
+    /// Small copies of pictures held here.
+    small: usize,
     /// Whose pictures are A.
     first: Option<Arc<str>>,
     nothing: Results,
@@ -58,13 +75,25 @@ pub struct Band {
 impl StudyView {
     /// Starts over with a study that was just opened.
     pub fn open(&mut self, outline: Arc<StudyOutline>) {
-        *self = Self {
+        let next = Self {
             version: self.version + 1,
+            opened: self.opened + 1,
             planned: labels_of_prompts(&outline.prompts).unwrap_or_default(),
             ..Self::default()
         };
+        let former = std::mem::replace(self, next);
+        if former.results.values().map(BTreeMap::len).sum::<usize>() > LARGE || former.prompts.len() > LARGE {
+            // Giving a hundred thousand pictures back takes longer than a frame. Without a thread it is done here.
+            std::thread::Builder::new()
+                .name("closing".into())
+                .spawn(move || drop(former))
+                .ok();
+        }
         self.prompts = outline.prompts.clone();
-        self.folded = self.prompts.iter().map(|p| p.text.to_lowercase()).collect();
+        let odd = |(place, prompt): (usize, &Prompt)| {
+            (prompt.index as usize != place).then_some((prompt.index, place))
+        };
+        self.odd_places = self.prompts.iter().enumerate().rev().filter_map(odd).collect();
         self.outline = Some(outline);
     }
 
@@ -90,10 +119,33 @@ impl StudyView {
 
     /// A prompt by its index.
     pub fn prompt(&self, index: u32) -> Option<&Prompt> {
+        self.prompts.get(self.place(index)?)
+    }
+
+    /// Where a prompt stands in [`StudyView::prompts`], by its index.
+    pub fn place(&self, index: u32) -> Option<usize> {
         match self.prompts.get(index as usize) {
-            Some(p) if p.index == index => Some(p),
-            _ => self.prompts.iter().find(|p| p.index == index),
+            Some(p) if p.index == index => Some(index as usize),
+            _ => self.odd_places.get(&index).copied(),
         }
+    }
+
+    fn push_prompt(&mut self, prompt: Prompt) {
+        let place = self.prompts.len();
+        if prompt.index as usize != place {
+            self.odd_places.insert(prompt.index, place);
+        }
+        self.prompts.push(prompt);
+    }
+
+    /// Grows whenever another study is opened.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// The scores of a variant's pictures; of the checkpoint as it is for `None`.
+    pub fn columns(&self, variant: &Option<Arc<str>>) -> &Columns {
+        self.columns.get(variant).unwrap_or(&self.no_columns)
     }
 
     /// Adds a prompt of the user's own; gives its index, or that of the same text already there.
@@ -103,28 +155,27 @@ impl StudyView {
             return known.index;
         }
         let index = self.prompts.iter().map(|p| p.index + 1).max().unwrap_or(0);
-        self.prompts.push(Prompt {
+        self.push_prompt(Prompt {
             index,
             text: text.to_owned(),
             group: None,
         });
-        self.folded.push(text.to_lowercase());
         index
     }
 
-    /// Positions in [`StudyView::prompts`] whose text contains `search` (in any case) and, when `wanted`
-    /// names classes, that have a picture of one of them.
-    pub fn visible_prompts(&self, search: &str, wanted: &[Verdict], thresholds: &Thresholds) -> Vec<usize> {
-        let search = search.trim().to_lowercase();
-        (0..self.prompts.len())
-            .filter(|&i| search.is_empty() || self.folded[i].contains(&search))
-            .filter(|&i| {
-                wanted.is_empty()
-                    || self
-                        .of_prompt(self.prompts[i].index)
-                        .any(|g| g.verdict(thresholds).is_some_and(|v| wanted.contains(&v)))
-            })
-            .collect()
+    /// Positions in [`StudyView::prompts`] whose text contains `search`, which is in lower case.
+    pub fn search(&self, search: &str) -> Vec<usize> {
+        if search.is_empty() {
+            return (0..self.prompts.len()).collect();
+        }
+        let mut folded = self.folded.borrow_mut();
+        let known = folded.len();
+        folded.extend(self.prompts[known..].iter().map(|p| p.text.to_lowercase()));
+        let found = folded
+            .iter()
+            .enumerate()
+            .filter(|(_, text)| text.contains(search));
+        found.map(|(place, _)| place).collect()
     }
 
     /// Adds a picture, or replaces what was known of it.
@@ -133,14 +184,23 @@ impl StudyView {
         self.forming.remove(&key);
         // A study folder may hold pictures of prompts that its list no longer has.
         if self.prompt(key.prompt).is_none() {
-            self.prompts.push(Prompt {
+            self.push_prompt(Prompt {
                 index: key.prompt,
                 text: generation.prompt.clone(),
                 group: None,
             });
-            self.folded.push(generation.prompt.to_lowercase());
         }
         self.version += 1;
+        self.columns
+            .entry(generation.variant.clone())
+            .or_default()
+            .insert(&generation);
+        let generation = if self.small >= SMALL {
+            generation.without_thumbnail()
+        } else {
+            self.small += usize::from(!generation.thumbnail.is_empty());
+            generation
+        };
         self.results
             .entry(generation.variant.clone())
             .or_default()
@@ -166,6 +226,7 @@ impl StudyView {
     pub fn forget(&mut self, variant: &Arc<str>) {
         self.version += 1;
         self.results.remove(&Some(variant.clone()));
+        self.columns.remove(&Some(variant.clone()));
     }
 
     fn drawn(&self) -> &Results {
@@ -221,6 +282,13 @@ impl StudyView {
     ) -> impl Iterator<Item = (&'a Arc<Generation>, &'a Arc<Generation>)> {
         let second = self.drawn_with(variant);
         self.generations().filter_map(|a| Some((a, second.get(&a.key)?)))
+    }
+
+    /// Seeds of a prompt's pictures drawn with a variant, ascending.
+    pub fn seeds_of(&self, variant: &Option<Arc<str>>, prompt: u32) -> impl Iterator<Item = u64> {
+        let key = |seed| GenerationKey { prompt, seed };
+        let results = self.results.get(variant).unwrap_or(&self.nothing);
+        results.range(key(0)..=key(u64::MAX)).map(|(key, _)| key.seed)
     }
 
     /// A's pictures of one prompt, by seed.
@@ -280,6 +348,11 @@ impl StudyView {
             .flat_map(|(i, c)| c.members.iter().map(move |&m| (m, i)))
             .collect();
         self.clusters = clusters;
+    }
+
+    /// Changes with the groups.
+    pub fn clusters_mark(&self) -> usize {
+        Arc::as_ptr(&self.clusters) as usize
     }
 
     /// The group a training image belongs to; `None` when it stands alone.

@@ -1,148 +1,194 @@
-//! Small pictures as egui textures: a bounded cache, and the list of those still to be asked for.
+//! Small pictures for the panels: what is there, and what is in view and missing.
 
-use crate::study::{Generation, GenerationKey};
-use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions, Vec2};
+use super::atlas::Atlas;
+pub use super::atlas::Thumbnail;
+use crate::{
+    engine::Small,
+    study::{Generation, GenerationKey},
+};
+use egui::{ColorImage, Context, Rect, TextureHandle, TextureOptions, pos2};
 use image::RgbImage;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-/// Names a small picture.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Gallery(u32),
-    /// A picture of the original or of a variant.
-    Generation(GenerationKey, Option<Arc<str>>),
-    Preview(GenerationKey),
-}
+/// Bytes of small pictures on the graphics card: a thousand of them.
+pub const BUDGET: usize = 64 << 20;
+/// Pictures that change (previews) or are large, kept as textures of their own.
+const LOOSE: usize = 16;
 
-struct Entry {
+struct Loose {
     image: Arc<RgbImage>,
     texture: TextureHandle,
     used: u64,
 }
 
-/// A small picture ready to be painted.
-#[derive(Clone, Copy, Debug)]
-pub struct Thumbnail {
-    /// For [`egui::Painter::image`].
-    pub texture: TextureId,
-    /// Size in its own pixels.
-    pub size: Vec2,
+/// The small pictures.
+pub struct Thumbnails {
+    atlas: Atlas<Small>,
+    loose: HashMap<GenerationKey, Loose>,
+    /// In view in this frame and not there.
+    missing: Vec<Small>,
+    /// The list that was sent last.
+    sent: Vec<Small>,
+    /// Those that cannot be had.
+    absent: HashSet<Small>,
+    frame: u64,
+    /// Wishes sent so far.
+    asked: u64,
 }
 
-/// The cache.
-#[derive(Default)]
-pub struct Thumbnails {
-    entries: HashMap<Key, Entry>,
-    asked: HashSet<u32>,
-    requests: Vec<u32>,
-    frame: u64,
+impl Default for Thumbnails {
+    fn default() -> Self {
+        Self {
+            atlas: Atlas::new(BUDGET),
+            loose: HashMap::new(),
+            missing: Vec::new(),
+            sent: Vec::new(),
+            absent: HashSet::new(),
+            frame: 0,
+            asked: 0,
+        }
+    }
+}
+
+/// What the small pictures cost, for whoever watches the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThumbnailFigures {
+    /// Bytes on the graphics card, previews included.
+    pub bytes: usize,
+    /// Pictures there.
+    pub held: usize,
+    /// Pictures that made room so far.
+    pub evicted: u64,
+    /// Pictures put there so far.
+    pub uploaded: u64,
+    /// Pictures asked for so far.
+    pub asked: u64,
+    /// Asked for and awaited.
+    pub awaited: usize,
 }
 
 impl Thumbnails {
-    /// Most pictures kept; those of the current frame are never dropped.
-    pub const MOST: usize = 600;
-
     /// Forgets everything: another study was opened.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        let (asked, frame) = (self.asked, self.frame);
+        *self = Self {
+            asked,
+            frame,
+            ..Self::default()
+        };
     }
 
-    /// A training image; asked for when it is not there yet.
-    pub fn gallery(&mut self, index: u32) -> Option<Thumbnail> {
-        let frame = self.frame;
-        if let Some(entry) = self.entries.get_mut(&Key::Gallery(index)) {
-            entry.used = frame;
-            return Some(entry.thumbnail());
+    /// What they cost.
+    pub fn figures(&self) -> ThumbnailFigures {
+        let loose = self.loose.values().map(|l| l.texture.size_vec2());
+        ThumbnailFigures {
+            bytes: self.atlas.bytes() + loose.map(|s| (s.x * s.y) as usize * 4).sum::<usize>(),
+            held: self.atlas.len() + self.loose.len(),
+            evicted: self.atlas.evicted,
+            uploaded: self.atlas.uploaded,
+            asked: self.asked,
+            awaited: self
+                .sent
+                .iter()
+                .filter(|s| !self.atlas.holds(s) && !self.absent.contains(s))
+                .count(),
         }
-        if self.asked.insert(index) {
-            self.requests.push(index);
+    }
+
+    /// A small picture; asked for when it is not there yet. Call it only for what is in view.
+    fn small(&mut self, small: Small) -> Option<Thumbnail> {
+        if let Some(there) = self.atlas.get(&small, self.frame) {
+            return Some(there);
+        }
+        if !self.absent.contains(&small) && !self.missing.contains(&small) {
+            self.missing.push(small);
         }
         None
     }
 
-    /// Whether training images were asked for that have not arrived.
+    /// Whether small pictures were asked for that have not arrived.
     pub fn are_missing(&self) -> bool {
-        self.asked
-            .iter()
-            .any(|&i| !self.entries.contains_key(&Key::Gallery(i)))
+        self.figures().awaited > 0
     }
 
-    /// A training image that arrived.
-    pub fn insert_gallery(&mut self, ctx: &Context, index: u32, image: Arc<RgbImage>) {
-        self.put(ctx, Key::Gallery(index), image);
+    /// A training image.
+    pub fn gallery(&mut self, index: u32) -> Option<Thumbnail> {
+        self.small(Small::Gallery(index))
+    }
+
+    /// A training image in which what differs from another one glows; the image itself until that is made.
+    pub fn difference(&mut self, shown: u32, from: u32) -> Option<Thumbnail> {
+        let glowing = self.small(Small::Difference { shown, from });
+        glowing.or_else(|| self.atlas.get(&Small::Gallery(shown), self.frame))
     }
 
     /// The small copy of a generated picture.
     pub fn generation(&mut self, ctx: &Context, generation: &Generation) -> Option<Thumbnail> {
-        let key = Key::Generation(generation.key, generation.variant.clone());
-        self.put(ctx, key, generation.thumbnail.clone())
+        let name = Small::Generation(generation.key, generation.variant.clone());
+        if generation.thumbnail.is_empty() {
+            return self.small(name);
+        }
+        self.atlas.put(ctx, name, &generation.thumbnail, self.frame)
     }
 
-    /// A picture that forms.
+    /// A picture that arrived; an empty one stands for one that cannot be had.
+    pub fn insert(&mut self, ctx: &Context, small: Small, image: &Arc<RgbImage>) {
+        if image.is_empty() {
+            self.absent.insert(small);
+        } else {
+            self.atlas.put(ctx, small, image, self.frame);
+        }
+    }
+
+    /// A picture that forms, or a large one.
     pub fn preview(&mut self, ctx: &Context, key: GenerationKey, image: &Arc<RgbImage>) -> Option<Thumbnail> {
-        self.put(ctx, Key::Preview(key), image.clone())
-    }
-
-    fn put(&mut self, ctx: &Context, key: Key, image: Arc<RgbImage>) -> Option<Thumbnail> {
         if image.width() == 0 || image.height() == 0 {
             return None;
         }
-        let frame = self.frame;
-        let name = format!("{key:?}");
         let fresh = || {
             let size = [image.width() as usize, image.height() as usize];
-            ctx.load_texture(
-                name.clone(),
-                ColorImage::from_rgb(size, image.as_raw()),
-                TextureOptions::LINEAR,
-            )
+            let pixels = ColorImage::from_rgb(size, image.as_raw());
+            ctx.load_texture("preview", pixels, TextureOptions::LINEAR)
         };
-        let entry = self.entries.entry(key).or_insert_with(|| Entry {
+        let frame = self.frame;
+        let loose = self.loose.entry(key).or_insert_with(|| Loose {
             texture: fresh(),
             image: image.clone(),
             used: frame,
         });
-        if !Arc::ptr_eq(&entry.image, &image) {
-            entry.texture = fresh();
-            entry.image = image;
+        if !Arc::ptr_eq(&loose.image, image) {
+            loose.texture = fresh();
+            loose.image = image.clone();
         }
-        entry.used = frame;
-        Some(entry.thumbnail())
+        loose.used = frame;
+        Some(Thumbnail {
+            texture: loose.texture.id(),
+            size: loose.texture.size_vec2(),
+            uv: Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)),
+        })
     }
 
-    /// Ends a frame: drops what was not looked at for longest, gives the training images to ask for.
-    pub fn end_frame(&mut self) -> Vec<u32> {
-        if self.entries.len() > Self::MOST {
-            let mut ages: Vec<(u64, Key)> = self
-                .entries
-                .iter()
-                .filter(|(_, e)| e.used < self.frame)
-                .map(|(k, e)| (e.used, k.clone()))
-                .collect();
-            ages.sort_by_key(|(used, _)| *used);
-            // A quarter at once, so that this does not happen every frame.
-            let surplus = self.entries.len() - Self::MOST * 3 / 4;
-            for (_, key) in ages.into_iter().take(surplus) {
-                self.entries.remove(&key);
-                if let Key::Gallery(index) = key {
-                    self.asked.remove(&index);
-                }
-            }
+    /// Ends a frame. Gives the list to send in place of the former one, when that names something out of view or lacks
+    /// something in view.
+    pub fn end_frame(&mut self) -> Option<Vec<Small>> {
+        if self.loose.len() > LOOSE {
+            let frame = self.frame;
+            self.loose.retain(|_, l| l.used == frame);
         }
         self.frame += 1;
-        std::mem::take(&mut self.requests)
-    }
-}
-
-impl Entry {
-    fn thumbnail(&self) -> Thumbnail {
-        Thumbnail {
-            texture: self.texture.id(),
-            size: self.texture.size_vec2(),
+        let missing = std::mem::take(&mut self.missing);
+        let awaited = |s: &&Small| !self.atlas.holds(s) && !self.absent.contains(*s);
+        let fresh = missing.iter().filter(|m| !self.sent.contains(m)).count();
+        let void = self.sent.iter().filter(awaited).any(|s| !missing.contains(s));
+        if fresh == 0 && !void {
+            return None;
         }
+        self.asked += fresh as u64;
+        self.sent.clone_from(&missing);
+        Some(missing)
     }
 }
 
@@ -151,20 +197,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cache_stays_bounded_and_asks_once() {
+    fn the_newest_view_is_asked_for_once_and_replaces_the_former() {
         let ctx = Context::default();
-        let mut cache = Thumbnails::default();
-        assert!(cache.gallery(7).is_none());
-        assert!(cache.gallery(7).is_none());
-        assert_eq!(cache.end_frame(), vec![7]);
-        let image = Arc::new(RgbImage::new(2, 2));
-        for index in 0..2 * Thumbnails::MOST as u32 {
-            cache.insert_gallery(&ctx, index, image.clone());
-            cache.end_frame();
-        }
-        assert!(cache.entries.len() <= Thumbnails::MOST + 1);
-        // One that was dropped is asked for again.
-        assert!(cache.gallery(0).is_none());
-        assert_eq!(cache.end_frame(), vec![0]);
+        let mut small = Thumbnails::default();
+        assert!(small.gallery(7).is_none());
+        assert!(small.gallery(7).is_none());
+        assert_eq!(small.end_frame(), Some(vec![Small::Gallery(7)]));
+        assert!(small.gallery(7).is_none());
+        assert_eq!(small.end_frame(), None, "it is on its way");
+        // Scrolled on: the former wish is void.
+        assert!(small.gallery(8).is_none());
+        assert_eq!(small.end_frame(), Some(vec![Small::Gallery(8)]));
+        small.insert(&ctx, Small::Gallery(8), &Arc::new(RgbImage::new(2, 2)));
+        assert!(small.gallery(8).is_some());
+        assert_eq!(small.end_frame(), None);
+        // One that cannot be had is not asked for again.
+        assert!(small.gallery(9).is_none());
+        assert_eq!(small.end_frame(), Some(vec![Small::Gallery(9)]));
+        small.insert(&ctx, Small::Gallery(9), &Arc::default());
+        assert!(small.gallery(9).is_none());
+        assert_eq!(small.end_frame(), None);
+        assert_eq!(small.figures().asked, 3);
+        assert_eq!(small.figures().awaited, 0);
     }
 }

@@ -8,9 +8,10 @@ use super::{
     events, focus, import_dialog, keys,
     layout::{self, Layout, Pane, Panes},
     live_link::LiveLink,
+    meter::{Figures, Meter},
     on_stage::{Fingerprint, OnStage},
     paint, palette,
-    panels::{bar, log},
+    panels::{FieldPoints, MapDots, bar, figures, log},
     present,
     state::{OverlaySettings, State},
     theme::{self, Theme},
@@ -21,7 +22,10 @@ use super::{
 use crate::engine::{EngineHandle, PairRequest, PairView, ViewRequest};
 use eframe::egui_wgpu;
 use egui::{Context, Frame, Panel, TextEdit, Ui, UiBuilder, WidgetInfo, vec2};
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// What the window starts with.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,8 @@ pub struct AppOptions {
     pub device: String,
     /// Whether the tour opens for whoever has not seen it.
     pub tour: bool,
+    /// When the program started; its first frame is measured from there.
+    pub started: Option<Instant>,
     /// Port to listen on for pictures of other programs from the start; 0 lets the system choose.
     pub listen: Option<u16>,
     /// Where published weights come from and go to.
@@ -46,6 +52,16 @@ pub struct App {
     pub(super) layout: Layout,
     pub(super) dialogs: Dialogs,
     thumbnails: Thumbnails,
+    field: FieldPoints,
+    map: MapDots,
+    meter: Meter,
+    /// When the program started, and how long its first frame took to be drawn.
+    started: Option<Instant>,
+    first_frame: Option<u32>,
+    /// Rows of long lists laid out in this frame.
+    rows: usize,
+    /// The layout that is kept for the open study.
+    kept: Option<Layout>,
     actions: Vec<Action>,
     /// The pane the pointer was over last.
     pub(super) pointed: Option<Pane>,
@@ -128,6 +144,13 @@ impl App {
             layout,
             dialogs: Dialogs::default(),
             thumbnails: Thumbnails::default(),
+            field: FieldPoints::default(),
+            map: MapDots::default(),
+            meter: Meter::default(),
+            started: options.started,
+            first_frame: None,
+            rows: 0,
+            kept: None,
             actions: Vec::new(),
             pointed: None,
             toured: options.tour || remembered.toured,
@@ -204,13 +227,21 @@ impl App {
     fn listen(&mut self, ctx: &Context) {
         let now = ctx.input(|i| i.time);
         // Bounded, so that a flood of events cannot hold up a frame.
-        const MOST: usize = 4096;
-        let events: Vec<_> = self.engine.events().try_iter().take(MOST).collect();
-        if events.len() == MOST {
-            ctx.request_repaint();
-        }
-        for event in events {
+        const MOST: Duration = Duration::from_millis(4);
+        let begun = Instant::now();
+        while let Ok(event) = self.engine.events().try_recv() {
+            if let crate::engine::Event::Layout(text) = &event {
+                self.take_layout(text);
+            }
+            let opened = matches!(event, crate::engine::Event::Opened(_));
             events::take(&mut self.state, &mut self.thumbnails, ctx, event, now);
+            if opened {
+                self.ask_for_layout();
+            }
+            if begun.elapsed() > MOST {
+                ctx.request_repaint();
+                break;
+            }
         }
         self.hear_live();
         self.hear_weights(ctx);
@@ -317,22 +348,90 @@ impl App {
             ctx.request_discard("the state changed");
             ctx.request_repaint();
         }
-        for index in self.thumbnails.end_frame() {
-            self.engine.view(ViewRequest::Thumbnail(index));
+        if let Some(wishes) = self.thumbnails.end_frame() {
+            self.engine.view(ViewRequest::Thumbnails(wishes));
         }
+        self.keep_layout(&ctx);
+        let causes = ctx.repaint_causes().into_iter().map(|c| c.to_string());
+        self.meter.end(self.rows, causes);
+        if let Some(started) = self.started.take() {
+            let first = started.elapsed().as_millis() as u32;
+            ::log::info!("first frame {first} ms after the start");
+            self.first_frame = Some(first);
+        }
+    }
+
+    /// What the window costs.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            thumbnails: self.thumbnails.figures(),
+            events: self.engine.events().len(),
+            jobs: self.state.jobs.len(),
+            first_frame: self.first_frame,
+            field: (self.field.laid_out, self.field.coloured),
+            ..self.meter.figures()
+        }
+    }
+
+    /// Asks for the layout that was kept for the study just opened.
+    fn ask_for_layout(&mut self) {
+        self.kept = None;
+        if let Some(root) = self.state.study.outline().and_then(|o| o.root.clone()) {
+            self.engine.view(ViewRequest::Layout(root));
+        }
+    }
+
+    /// Takes over a layout that was kept, if it holds every pane.
+    fn take_layout(&mut self, text: &str) {
+        match serde_json::from_str::<Layout>(text) {
+            Ok(layout) if layout::is_complete(&layout) => {
+                self.layout = layout;
+                self.kept = None;
+            }
+            Ok(_) => ::log::warn!("the study's kept layout misses a pane and is not used"),
+            Err(error) => ::log::warn!("the study's kept layout cannot be read: {error}"),
+        }
+    }
+
+    /// Keeps the layout for the open study when a pane was moved.
+    fn keep_layout(&mut self, ctx: &Context) {
+        if ctx.input(|i| i.pointer.any_down()) || self.kept.as_ref() == Some(&self.layout) {
+            return;
+        }
+        let root = self.state.study.outline().and_then(|o| o.root.clone());
+        if let (Some(root), Some(_)) = (root, &self.kept)
+            && let Ok(text) = serde_json::to_string(&self.layout)
+        {
+            self.engine.view(ViewRequest::KeepLayout(root, text));
+        }
+        self.kept = Some(self.layout.clone());
     }
 
     fn draw(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
-        let tally = crate::study::tally(self.state.marks().map(|g| &**g), &self.state.thresholds);
+        // Sorting times and causes is only worth it where they are shown.
+        let figures = if self.state.open.figures {
+            self.figures()
+        } else {
+            Figures {
+                thumbnails: self.thumbnails.figures(),
+                first_frame: self.first_frame,
+                ..Figures::default()
+            }
+        };
+        self.state.derive();
         let mut cx = Cx {
             state: &self.state,
             theme: &self.theme,
             thumbnails: &mut self.thumbnails,
+            field: &mut self.field,
+            map: &mut self.map,
+            figures: &figures,
             actions: &mut self.actions,
             has_gpu: self.gpu.is_some(),
             tabbed: false,
-            tally,
+            rows: 0,
+            tally: self.state.derived.tally,
         };
         if self.state.open.present {
             present::ui(ui, &mut cx);
@@ -372,6 +471,8 @@ impl App {
         log::floating(&ctx, &mut cx);
         focus::ring(&ctx, cx.theme);
         drop_target(&ctx, &cx);
+        figures::overlay(&ctx, &cx);
+        self.rows = cx.rows;
     }
 }
 
@@ -440,6 +541,7 @@ fn drop_target(ctx: &Context, cx: &Cx<'_>) {
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.meter.begin();
         self.listen(ctx);
     }
 

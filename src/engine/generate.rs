@@ -2,7 +2,7 @@
 
 use super::{
     CancelToken, Event, GenerateJob, JobId, JobKind, drawing::Drawing, session::Session,
-    views::THUMBNAIL_SIDE, worker::Outcome,
+    small::THUMBNAIL_SIDE, worker::Outcome,
 };
 use crate::{
     diffusion::DiffusionError,

@@ -1,8 +1,11 @@
 //! The front desk of the engine: hands in work, hands out events. Cheap to call from the UI thread.
 
-use super::{CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest, PartnersRequest};
+use super::{CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest, PartnersRequest, Small};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// A job on its way into the engine.
 #[derive(Clone, Debug)]
@@ -22,8 +25,13 @@ pub enum ViewRequest {
     Pair(PairRequest),
     /// Answered by an [`Event::Partner`] each, after pairs; a newer request ends an older one.
     Partners(PartnersRequest),
-    /// Answered by [`Event::Thumbnail`].
-    Thumbnail(u32),
+    /// Small pictures that are in view and missing, most wanted first; each is answered by [`Event::Thumbnail`]. The
+    /// list takes the place of the former one: what it does not name and was not begun is not made.
+    Thumbnails(Vec<Small>),
+    /// The layout of the window kept for the study in this folder: answered by [`Event::Layout`] where there is one.
+    Layout(PathBuf),
+    /// Keep a layout of the window for the study in this folder.
+    KeepLayout(PathBuf, String),
     /// Answered by [`Event::Compared`]; a newer request replaces an older one that was not begun.
     Compare(ComparisonRequest),
 }

@@ -3,7 +3,7 @@
 
 use super::{
     CancelToken, Event, ImportJob, ImportPrompts, JobId, JobKind, Survey, prepare::LINKS, session::Session,
-    views::THUMBNAIL_SIDE, worker::Outcome,
+    small::THUMBNAIL_SIDE, worker::Outcome,
 };
 use crate::{
     gallery::{self, MAX_FILE_BYTES, decode_matte, decode_rgb, thumbnail},

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use super::{Compared, Findings, LocateJob, ModelFacts, Partner};
+use super::{Compared, Findings, LocateJob, ModelFacts, Partner, Small};
 use crate::{
     memorization::null::Null,
     report::PageOptions,
@@ -416,14 +416,16 @@ pub enum Event {
     /// A picture is segmented and compared, and its record is on disk (also sent for the results that
     /// an opened study already had).
     Judged(Arc<Generation>),
+    /// The layout of the window kept for the open study, as text that nobody has checked.
+    Layout(String),
     /// A pair for the Stage.
     Pair(Arc<PairView>),
     /// A training image was made ready before it was chosen.
     Partner(Arc<Partner>),
     /// Variants against the original.
     Compared(Arc<Compared>),
-    /// Small copy of a gallery image, at most 128 px on a side.
-    Thumbnail(u32, Arc<RgbImage>),
+    /// A small picture, at most 128 px on a side; empty where there is none to be had.
+    Thumbnail(Small, Arc<RgbImage>),
     /// A file that was asked for is written.
     Written(PathBuf),
     /// Something to tell that does not stop the job (a broken image in the gallery, a torn last line).

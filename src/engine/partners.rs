@@ -1,7 +1,7 @@
 //! Training images made ready beside the picture on the Stage before they are chosen, so that choosing one shows it
 //! in the same frame.
 
-use super::{shelf::Shelf, views::is_only_a_name};
+use super::{shelf::Shelf, small::is_only_a_name};
 use crate::{
     gallery::decode_rgb,
     similarity::{local_map, resize_lanczos_rgb},

@@ -3,10 +3,8 @@
 
 use super::{
     Event, import::import_folders, places::user_data, session::Session, shelf::Shelf, teller::Teller,
-    views::THUMBNAIL_SIDE,
 };
 use crate::{
-    gallery::{decode_rgb, thumbnail},
     segmentation::Segmenter,
     store::{Places, Record, RecordMatch, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
@@ -27,9 +25,9 @@ pub(super) fn tell_judged(shelf: &Shelf, teller: &Teller, generation: Generation
     teller.tell(Event::Judged(generation));
 }
 
-/// The small copy of a picture on disk, if it can be read.
-pub(super) fn small(path: &Path) -> Option<RgbImage> {
-    Some(thumbnail(&decode_rgb(path).ok()?, THUMBNAIL_SIDE))
+/// No small copy: pictures of a run are read when they are in view, since a run may hold a hundred thousand.
+pub(super) fn small(_: &Path) -> Option<RgbImage> {
+    Some(RgbImage::default())
 }
 
 /// A path that still means the same from another working folder.

@@ -37,7 +37,9 @@ impl Shelf {
     }
 
     /// Puts a picture on the shelf, in place of an earlier one with the same key and variant.
+    /// Its small copy stays outside: the engine reads it from disk when a list shows it.
     pub fn put(&self, generation: Arc<Generation>) {
+        let generation = generation.without_thumbnail();
         let key = (generation.key, generation.variant.clone());
         self.contents().generations.insert(key, generation);
     }

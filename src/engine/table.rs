@@ -1,16 +1,14 @@
 //! A score table of the reference, opened as a run that is only read: scores, classes and prompts without pictures;
 //! with them where they lie beside the table, and with training images where the gallery is open.
 
-use super::{CancelToken, Event, JobId, JobKind, session::Session, views::THUMBNAIL_SIDE, worker::Outcome};
+use super::{CancelToken, Event, JobId, JobKind, session::Session, worker::Outcome};
 use crate::{
-    gallery::{decode_rgb, thumbnail},
     store::{self, ImportNames, ScoreRow},
     study::{
         Arithmetic, GalleryImage, Generation, GenerationKey, Match, Problem, RegionScores, Skipped,
         StudyOutline,
     },
 };
-use image::{Rgb, RgbImage};
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 impl Session {
@@ -105,16 +103,14 @@ impl Session {
             // A name with folders in it could lead anywhere.
             let plain = Path::new(name).file_name().unwrap_or_default();
             let beside = folder.join(plain);
-            let small = decode_rgb(&beside)
-                .ok()
-                .map(|image| thumbnail(&image, THUMBNAIL_SIDE));
-            without += usize::from(small.is_none());
-            let image = if small.is_some() { beside } else { plain.into() };
+            // Looked for, not read: it is decoded once it is in view.
+            let there = beside.is_file();
+            without += usize::from(!there);
+            let image = if there { beside } else { plain.into() };
             self.tell_judged(generation(
                 picture.key,
                 &picture.prompt,
                 image,
-                small,
                 &of_name[name.as_str()],
                 &places,
             ));
@@ -142,7 +138,6 @@ fn generation(
     key: GenerationKey,
     prompt: &str,
     image: std::path::PathBuf,
-    small: Option<RgbImage>,
     rows: &[&ScoreRow],
     places: &HashMap<&str, u32>,
 ) -> Generation {
@@ -184,7 +179,7 @@ fn generation(
         measures: Default::default(),
         noise_norm: Vec::new(),
         seconds: 0.0,
-        thumbnail: Arc::new(small.unwrap_or_else(|| RgbImage::from_pixel(1, 1, Rgb([128; 3])))),
+        thumbnail: Arc::default(),
         variant: None,
     }
 }

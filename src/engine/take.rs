@@ -1,7 +1,7 @@
 //! Taking a finished picture that another program pushed: segmented, compared and kept like one drawn here.
 
 use super::{
-    CancelToken, Event, JobId, JobKind, TakeJob, session::Session, views::THUMBNAIL_SIDE, worker::Outcome,
+    CancelToken, Event, JobId, JobKind, TakeJob, session::Session, small::THUMBNAIL_SIDE, worker::Outcome,
 };
 use crate::{
     gallery::thumbnail,

@@ -1,11 +1,14 @@
 //! The viewing thread: loads what a person looks at, beside the running job.
 
 use super::{
-    ComparisonRequest, Event, PairRequest, PairView, ViewRequest, partners::Waiting, shelf::Shelf,
+    ComparisonRequest, Event, PairRequest, PairView, ViewRequest, layouts,
+    partners::Waiting,
+    shelf::Shelf,
+    small::{Wanted, is_only_a_name},
     teller::Teller,
 };
 use crate::{
-    gallery::{decode_matte, decode_rgb, thumbnail},
+    gallery::{decode_matte, decode_rgb},
     similarity::{local_map, resize_lanczos_rgb},
     study::Problem,
 };
@@ -16,68 +19,58 @@ use std::{
     sync::Arc,
 };
 
-/// Longest side of a thumbnail, in pixels.
-pub const THUMBNAIL_SIDE: u32 = 128;
-
-/// Answers requests until the handle is dropped. Of waiting pair requests only the newest is answered;
-/// training images that may be
-/// chosen next come after it, then thumbnails. Comparisons are passed on to their own thread.
-pub fn serve(
+/// Answers requests until the handle is dropped. Of waiting pair requests only the newest is answered; training images
+/// that may be chosen next come after it. Small pictures and comparisons are passed on to threads of their own.
+pub(super) fn serve(
     requests: &Receiver<ViewRequest>,
     comparing: &Sender<ComparisonRequest>,
+    small: &Wanted,
     shelf: &Shelf,
     teller: &Teller,
 ) {
     let mut failed = HashSet::new();
-    let mut waiting: Vec<u32> = Vec::new();
     let mut ahead = Waiting::default();
     loop {
-        let mut pairs = Vec::new();
-        let mut sort_in = |request, waiting: &mut Vec<u32>, ahead: &mut Waiting| match request {
-            ViewRequest::Partners(request) => *ahead = Waiting::new(request),
-            request => sort_in(request, &mut pairs, waiting, comparing),
-        };
-        if waiting.is_empty() && ahead.is_empty() {
+        let first = if ahead.is_empty() {
             match requests.recv() {
-                Ok(request) => sort_in(request, &mut waiting, &mut ahead),
-                Err(_) => return,
+                Ok(request) => Some(request),
+                Err(_) => break,
             }
-        }
-        while let Ok(request) = requests.try_recv() {
-            sort_in(request, &mut waiting, &mut ahead);
+        } else {
+            None
+        };
+        let mut pairs: Vec<PairRequest> = Vec::new();
+        for request in first.into_iter().chain(requests.try_iter()) {
+            match request {
+                ViewRequest::Pair(request) => {
+                    pairs.retain(|p| p.place != request.place);
+                    pairs.push(request);
+                }
+                ViewRequest::Partners(request) => ahead = Waiting::new(request),
+                // A closed channel means that the program ends.
+                ViewRequest::Compare(request) => {
+                    comparing.send(request).ok();
+                }
+                ViewRequest::Thumbnails(wishes) => small.replace(wishes),
+                ViewRequest::Layout(root) => {
+                    if let Some(text) = layouts::read(&root) {
+                        teller.tell(Event::Layout(text));
+                    }
+                }
+                ViewRequest::KeepLayout(root, text) => layouts::keep(&root, &text),
+            }
         }
         if !pairs.is_empty() {
             for request in pairs {
                 answer_pair(request, shelf, teller, &mut failed);
             }
-        } else if !ahead.is_empty() {
-            if let Some(partner) = ahead.next(shelf) {
-                teller.tell(Event::Partner(Arc::new(partner)));
-            }
-        } else if let Some(index) = waiting.pop() {
-            answer_thumbnail(index, shelf, teller, &mut failed);
+        } else if !ahead.is_empty()
+            && let Some(partner) = ahead.next(shelf)
+        {
+            teller.tell(Event::Partner(Arc::new(partner)));
         }
     }
-}
-
-fn sort_in(
-    request: ViewRequest,
-    pairs: &mut Vec<PairRequest>,
-    waiting: &mut Vec<u32>,
-    comparing: &Sender<ComparisonRequest>,
-) {
-    match request {
-        ViewRequest::Pair(request) => {
-            pairs.retain(|p| p.place != request.place);
-            pairs.push(request);
-        }
-        // A closed channel means that the program ends.
-        ViewRequest::Compare(request) => {
-            comparing.send(request).ok();
-        }
-        ViewRequest::Thumbnail(index) if !waiting.contains(&index) => waiting.push(index),
-        ViewRequest::Thumbnail(_) | ViewRequest::Partners(_) => {}
-    }
+    small.close();
 }
 
 fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mut HashSet<PathBuf>) {
@@ -135,30 +128,13 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
     teller.tell(Event::Pair(Arc::new(view)));
 }
 
-fn answer_thumbnail(index: u32, shelf: &Shelf, teller: &Teller, failed: &mut HashSet<PathBuf>) {
-    let outline = shelf.outline();
-    let Some(entry) = outline.gallery.get(index as usize) else {
-        return;
-    };
-    if is_only_a_name(&entry.path) {
-        return;
-    }
-    match decode_rgb(&entry.path) {
-        Ok(image) => {
-            let small = Arc::new(thumbnail(&image, THUMBNAIL_SIDE));
-            teller.tell(Event::Thumbnail(index, small));
-        }
-        Err(error) => tell_once(&entry.path, &error, teller, failed),
-    }
-}
-
-/// Whether only the name of a picture is known, as in a score table whose pictures are elsewhere.
-pub(super) fn is_only_a_name(path: &Path) -> bool {
-    path.parent().is_none_or(|folder| folder.as_os_str().is_empty())
-}
-
 /// A file that cannot be read is told once, not at every look.
-fn tell_once(path: &Path, error: &dyn std::error::Error, teller: &Teller, failed: &mut HashSet<PathBuf>) {
+pub(super) fn tell_once(
+    path: &Path,
+    error: &dyn std::error::Error,
+    teller: &Teller,
+    failed: &mut HashSet<PathBuf>,
+) {
     if failed.insert(path.to_owned()) {
         let advice = "Put the file back or run the prompt again; everything else goes on.";
         let problem = Problem::new("A picture cannot be shown", advice)

@@ -6,6 +6,7 @@ use super::{
     pool::{compute_pool, lower_priority},
     session::Session,
     shelf::Shelf,
+    small::Wanted,
     teller::{Teller, Wake},
     views,
 };
@@ -58,10 +59,12 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
         comparing::serve(&comparisons, &voice);
     })?;
 
+    let small = Wanted::default();
+    small.start(&shelf, &teller)?;
     let (looks, voice) = (shelf.clone(), teller.clone());
     thread::Builder::new()
         .name("views".into())
-        .spawn(move || views::serve(&views, &to_comparing, &looks, &voice))?;
+        .spawn(move || views::serve(&views, &to_comparing, &small, &looks, &voice))?;
 
     thread::Builder::new().name("engine".into()).spawn(move || {
         lower_priority();

@@ -53,13 +53,23 @@ pub struct Generation {
     pub noise_norm: Vec<f32>,
     /// Seconds spent drawing the picture.
     pub seconds: f32,
-    /// Small copy for lists, at most 128 px on a side.
+    /// Small copy for lists, at most 128 px on a side; empty where it is to be read from disk once it is in view.
     pub thumbnail: Arc<RgbImage>,
     /// Name of the variant it was drawn with; `None` for the checkpoint as it is.
     pub variant: Option<Arc<str>>,
 }
 
 impl Generation {
+    /// The same without its small copy: lists of many thousands do not hold a picture each.
+    pub fn without_thumbnail(self: Arc<Self>) -> Arc<Self> {
+        if self.thumbnail.is_empty() {
+            return self;
+        }
+        let mut generation = Arc::unwrap_or_clone(self);
+        generation.thumbnail = Arc::default();
+        Arc::new(generation)
+    }
+
     /// Scores of the best match (the gallery row with the highest average), if compared.
     pub fn scores(&self) -> Option<RegionScores> {
         self.matches.first().map(|m| m.scores)

@@ -4,7 +4,7 @@ use egui_kittest::{Harness, HarnessBuilder};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use pentimento::{
     app::{App, AppOptions},
-    engine::{EngineHandle, EngineSide, Event, PairView, StepPreview, Ticket, ViewRequest},
+    engine::{EngineHandle, EngineSide, Event, PairView, Small, StepPreview, Ticket, ViewRequest},
     study::{
         Cluster, ClusterKind, GalleryImage, Generation, GenerationKey, Match, Prompt, RegionScores, Sampling,
         SchedulerKind, StudyOutline, Thresholds,
@@ -293,8 +293,19 @@ impl Fed {
     fn answer(&self, request: ViewRequest) {
         match request {
             ViewRequest::Pair(request) => self.tell(Event::Pair(Arc::new(pair(request)))),
-            ViewRequest::Compare(_) | ViewRequest::Partners(_) => {}
-            ViewRequest::Thumbnail(i) => self.tell(Event::Thumbnail(i, Arc::new(scene(i / 6, i, 64)))),
+            ViewRequest::Compare(_)
+            | ViewRequest::Partners(_)
+            | ViewRequest::Layout(_)
+            | ViewRequest::KeepLayout(..) => {}
+            ViewRequest::Thumbnails(wishes) => {
+                for small in wishes {
+                    let image = match &small {
+                        Small::Gallery(i) | Small::Difference { shown: i, .. } => scene(i / 6, *i, 64),
+                        Small::Generation(key, _) => scene(key.prompt, key.prompt + key.seed as u32, 64),
+                    };
+                    self.tell(Event::Thumbnail(small, Arc::new(image)));
+                }
+            }
         }
     }
 }

@@ -125,7 +125,7 @@ fn a_dragged_threshold_reclasses_everything_in_the_same_frame() {
     fed.harness
         .get_by_label_contains("VM: foreground and background copied");
 
-    // Where the thresholds cross: the plot leaves a gutter at the left and below.
+    // Where the thresholds cross: the plot leaves a gutter at the left and below, and room for whole marks at score 1.
     let lowest = (0..40)
         .map(|i| {
             scores(GenerationKey {
@@ -143,8 +143,8 @@ fn a_dragged_threshold_reclasses_everything_in_the_same_frame() {
         .rect();
     let at = |f: f32, b: f32| {
         egui::pos2(
-            plot.left() + 12.0 + (plot.width() - 12.0) * (b - low) / (1.0 - low),
-            plot.bottom() - 12.0 - (plot.height() - 12.0) * (f - low) / (1.0 - low),
+            plot.left() + 12.0 + (plot.width() - 12.0 - 7.0) * (b - low) / (1.0 - low),
+            plot.bottom() - 12.0 - (plot.height() - 12.0 - 7.0) * (f - low) / (1.0 - low),
         )
     };
     fed.harness.drag_at(at(0.8, 0.8));

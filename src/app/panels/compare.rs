@@ -16,7 +16,7 @@ pub fn note(cx: &Cx<'_>) -> String {
     let Some(second) = &cx.state.compare.second else {
         return String::new();
     };
-    let n = cx.state.transitions().total();
+    let n = cx.state.derived.transitions.total();
     let a = cx.state.study.first().as_deref().unwrap_or(ORIGINAL);
     format!("{n} pictures of {a} and {second}")
 }
@@ -42,7 +42,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         });
         return controls::moved(&header);
     };
-    if cx.state.transitions().total() == 0 {
+    if cx.state.derived.transitions.total() == 0 {
         let waiting = cx.state.jobs.iter().any(|j| j.variant.as_ref() == Some(&second));
         let (title, advice) = if waiting {
             (
@@ -123,7 +123,7 @@ fn other_settings(cx: &Cx<'_>) -> Option<String> {
 /// Classes of A in rows, of B in columns; a click filters.
 fn matrix(ui: &mut Ui, cx: &mut Cx<'_>) {
     let theme = cx.theme;
-    let matrix = cx.state.transitions();
+    let matrix = cx.state.derived.transitions;
     let most = matrix.cells().map(|c| c.2).max().unwrap_or(0).max(1);
     ui.label(
         RichText::new("From A (rows) to B (columns)")
@@ -184,7 +184,7 @@ fn matrix(ui: &mut Ui, cx: &mut Cx<'_>) {
 
 fn scores(ui: &mut Ui, cx: &Cx<'_>) {
     let theme = cx.theme;
-    let matrix = cx.state.transitions();
+    let matrix = cx.state.derived.transitions;
     let weak = |text: String| RichText::new(text).small().color(theme.weak);
     egui::Grid::new("comparison")
         .num_columns(4)

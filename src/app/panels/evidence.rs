@@ -1,15 +1,16 @@
 //! The training images a picture may come from, one card per group of the gallery.
 
-use super::prompts::open_buttons;
+use super::{caption_diff, prompts::open_buttons};
 use crate::{
     app::{
         action::Action,
+        command::Command,
         context::Cx,
         controls::{self, line, score},
         theme::{self, UNIT},
     },
     render::Highlight,
-    study::{ClusterKind, Match, RegionScores},
+    study::{Cluster, ClusterKind, Match, RegionScores},
 };
 use egui::{
     Align2, Color32, CornerRadius, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -19,6 +20,8 @@ use egui_tiles::UiResponse;
 const PICTURE: f32 = 72.0;
 const FAN: f32 = 8.0;
 const SMALL_PICTURE: f32 = 30.0;
+/// Height of the caption's line.
+const CAPTION: f32 = 16.0;
 /// Siblings that show behind a card's picture.
 const FANNED: usize = 2;
 
@@ -113,9 +116,9 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
     let chosen = group.places.contains(&chosen_place);
     let shown = if chosen { chosen_place } else { group.places[0] };
     let Match { gallery, scores } = matches[shown];
-    let cluster = cx.state.study.cluster_of(gallery).cloned();
-    let image = cx
-        .state
+    let state = cx.state;
+    let cluster = state.study.cluster_of(gallery);
+    let image = state
         .study
         .outline()
         .and_then(|o| o.gallery.get(gallery as usize));
@@ -132,8 +135,27 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
         None => "single image".to_owned(),
     };
     let several = group.places.len() > 1;
-    let height = PICTURE + 4.0 * UNIT + if several { SMALL_PICTURE + 2.0 * UNIT } else { 0.0 };
+    let caption = image.and_then(|i| i.caption.as_deref());
+    let siblings = if chosen {
+        siblings(cluster, matches, group)
+    } else {
+        Vec::new()
+    };
+    let row = SMALL_PICTURE + 2.0 * UNIT;
+    let below = [caption.is_some(), several, !siblings.is_empty()];
+    let height = PICTURE
+        + 4.0 * UNIT
+        + below
+            .into_iter()
+            .zip([CAPTION, row, row])
+            .map(|(there, height)| if there { height } else { 0.0 })
+            .sum::<f32>();
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
+    // Out of view nothing is laid out and no picture asked for.
+    if !ui.is_rect_visible(rect) {
+        return;
+    }
+    cx.rows += 1;
     let label = format!("Evidence {}: {name}", shown + 1);
     response.widget_info(|| WidgetInfo::selected(egui::Role::ListItem, true, chosen, &label));
     let painter = ui
@@ -151,7 +173,7 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
     }
 
     let picture = Rect::from_min_size(rect.min + vec2(2.0, 2.0) * UNIT, vec2(PICTURE, PICTURE));
-    let siblings: Vec<u32> = cluster
+    let fanned: Vec<u32> = cluster
         .iter()
         // The exemplar is the nearest behind.
         .flat_map(|c| {
@@ -160,7 +182,7 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
         .filter(|&m| m != gallery)
         .take(FANNED)
         .collect();
-    for (depth, &sibling) in siblings.iter().enumerate().rev() {
+    for (depth, &sibling) in fanned.iter().enumerate().rev() {
         let behind = picture
             .translate(vec2(FAN * (depth + 1) as f32, 0.0))
             .shrink(4.0 * (depth + 1) as f32);
@@ -181,16 +203,10 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
     let mut y = rect.top() + 4.0 * UNIT;
     line(&painter, pos2(left, y), &name, controls::body(), theme.text, room);
     y += 4.25 * UNIT;
-    let caption = image.and_then(|i| i.caption.as_deref());
-    let second = match (&cluster, caption) {
-        (Some(_), _) => title.as_str(),
-        (None, Some(caption)) => caption,
-        (None, None) => title.as_str(),
-    };
     line(
         &painter,
         pos2(left, y),
-        second,
+        &title,
         controls::small(),
         theme.weak,
         room,
@@ -205,12 +221,42 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
         highlight,
     );
 
+    let mut top = picture.bottom() + UNIT;
+    if let Some(caption) = caption {
+        let prompt = state.current().map_or("", |g| g.prompt.as_str());
+        let at = pos2(picture.left(), top);
+        let job = caption_diff::job(caption, prompt, theme, rect.width() - 4.0 * UNIT);
+        painter.galley(at, painter.layout_job(job), theme.weak);
+        top += CAPTION;
+    }
+    top += UNIT;
     if several {
-        small_pictures(ui, cx, matches, group, rect);
+        small_pictures(ui, cx, matches, group, pos2(picture.left(), top));
+        top += row;
+    }
+    if !siblings.is_empty() {
+        glowing(
+            ui,
+            cx,
+            gallery,
+            &siblings,
+            pos2(picture.left(), top),
+            rect.right() - UNIT,
+        );
     }
     if response.clicked() {
         cx.ask(Action::PickEvidence(shown));
     }
+    response.context_menu(|ui| {
+        if let Some(image) = image
+            && ui.button(Command::ShowInFolder.words().0).clicked()
+        {
+            cx.ask(Action::ShowInFolder(image.path.clone()));
+        }
+        if ui.button(Command::RevealNext.words().0).clicked() {
+            cx.command(Command::RevealNext);
+        }
+    });
     response.on_hover_ui(|ui| {
         ui.label(&name);
         if let Some(caption) = caption {
@@ -293,10 +339,50 @@ fn region_bars(
     }
 }
 
-fn small_pictures(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, card: Rect) {
-    let top = card.bottom() - SMALL_PICTURE - 2.0 * UNIT;
+/// Images of the same group that are not among the matches: what the chosen one could be confused with.
+fn siblings(cluster: Option<&Cluster>, matches: &[Match], group: &Group) -> Vec<u32> {
+    const MOST: usize = 8;
+    let listed = |m: u32| group.places.iter().any(|&place| matches[place].gallery == m);
+    let members = cluster.iter().flat_map(|c| c.members.iter().copied());
+    members.filter(|&m| !listed(m)).take(MOST).collect()
+}
+
+/// Siblings on which what differs from the shown image glows; a click puts one onto the Stage.
+fn glowing(ui: &mut Ui, cx: &mut Cx<'_>, shown: u32, siblings: &[u32], at: egui::Pos2, right: f32) {
+    for (i, &sibling) in siblings.iter().enumerate() {
+        let at = at + vec2((SMALL_PICTURE + UNIT) * i as f32, 0.0);
+        let rect = Rect::from_min_size(at, vec2(SMALL_PICTURE, SMALL_PICTURE));
+        if rect.right() > right {
+            break;
+        }
+        let response = ui.interact(rect, ui.scope_id().with(("sibling", sibling)), Sense::click());
+        let image = cx
+            .state
+            .study
+            .outline()
+            .and_then(|o| o.gallery.get(sibling as usize));
+        let name = image.map_or_else(|| format!("image {sibling}"), |i| i.name());
+        let label = format!("Sibling {name}");
+        response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &label));
+        let texture = cx.thumbnails.difference(sibling, shown);
+        controls::thumbnail(ui.painter(), cx.theme, rect, texture, 3);
+        if response.hovered() {
+            let stroke = Stroke::new(1.0, cx.theme.weak);
+            ui.painter()
+                .rect_stroke(rect, CornerRadius::same(3), stroke, StrokeKind::Outside);
+        }
+        if response.clicked() {
+            cx.ask(Action::PickTraining(sibling));
+        }
+        response.on_hover_text(format!(
+            "{name}, of the same group. What differs from the shown image glows."
+        ));
+    }
+}
+
+fn small_pictures(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, from: egui::Pos2) {
     for (i, &place) in group.places.iter().enumerate() {
-        let at = pos2(card.left() + 2.0 * UNIT + (SMALL_PICTURE + UNIT) * i as f32, top);
+        let at = from + vec2((SMALL_PICTURE + UNIT) * i as f32, 0.0);
         let rect = Rect::from_min_size(at, vec2(SMALL_PICTURE, SMALL_PICTURE));
         let response = ui.interact(rect, ui.scope_id().with(("match", place)), Sense::click());
         let chosen = cx.state.selection.evidence == place;

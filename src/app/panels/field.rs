@@ -2,6 +2,7 @@
 //! that can be dragged; everything in the window follows in the same frame.
 
 use super::field_axes::{Axes, Grab, HISTOGRAM, ground, histograms, lines, quadrant_names};
+use super::field_points::{ARROWS, DENSE};
 use super::{compare::arrow, prompts::open_buttons};
 use crate::{
     app::{
@@ -9,15 +10,16 @@ use crate::{
         command::Command,
         context::Cx,
         controls::{self, score},
+        lasso::Lasso,
         marks,
         theme::UNIT,
     },
     memorization::null::DEFAULT_RATE,
-    study::{Generation, RegionScores, Thresholds, Verdict},
+    study::{Thresholds, Verdict},
 };
 use egui::{
-    Align2, CursorIcon, DragValue, Id, Pos2, Rect, RichText, Sense, Stroke, Ui, UiBuilder, Vec2, WidgetInfo,
-    pos2, vec2,
+    Align2, CursorIcon, DragValue, Id, Key, Painter, Pos2, Rect, RichText, Sense, Stroke, Ui, UiBuilder,
+    Vec2, WidgetInfo, pos2, vec2,
 };
 use egui_tiles::UiResponse;
 use std::sync::Arc;
@@ -31,7 +33,10 @@ pub fn note(cx: &Cx<'_>) -> String {
     match cx.tally.total() {
         0 => String::new(),
         1 => "1 picture".to_owned(),
-        n => format!("{n} pictures · drag the lines or their crossing"),
+        n if cx.field.with_arrow > ARROWS => {
+            format!("{n} pictures · {ARROWS} of {} arrows", cx.field.with_arrow)
+        }
+        n => format!("{n} pictures · drag the lines, or draw around marks to choose them"),
     }
 }
 
@@ -64,28 +69,16 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
 
 fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
     let state = cx.state;
-    let points: Vec<(Arc<Generation>, RegionScores)> = state
-        .marks()
-        .filter_map(|g| Some((g.clone(), g.scores()?)))
-        .collect();
-    let moved: Vec<Option<(Arc<Generation>, RegionScores)>> = points
-        .iter()
-        .map(|(g, _)| {
-            let b = state.second(g.key).filter(|b| b.variant != g.variant)?;
-            Some((b.clone(), b.scores()?))
-        })
-        .collect();
-    let lowest = points
-        .iter()
-        .chain(moved.iter().flatten())
-        .flat_map(|(_, s)| [s.foreground, s.background])
-        .flatten()
-        .chain([state.thresholds.foreground, state.thresholds.background])
-        .fold(0.6_f32, f32::min);
+    let derived = &state.derived;
+    let lowest = cx.field.lowest(derived, &state.thresholds);
     let axes = Axes {
         plot,
         low: ((lowest - 0.02) * 10.0).floor().max(0.0) / 10.0,
     };
+    let dense = derived.points.keys.len() > DENSE;
+    if cx.field.refresh(state, &axes, cx.theme.dark) && dense {
+        cx.field.color(ui.ctx(), state, cx.theme);
+    }
     let response = ui.allocate_rect(plot, Sense::click_and_drag());
     response.widget_info(|| {
         WidgetInfo::labeled(
@@ -99,44 +92,22 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
         axes.y(state.thresholds.foreground),
     );
     let grab = drag_thresholds(ui, cx, &response, &axes, corner);
+    field_keys(ui, cx, &response, &axes, corner);
     ground(ui, cx, &axes, corner);
-    quadrant_names(ui, cx, plot);
-    let wanted = state.wanted();
-    let radius = if points.len() > 600 { 2.8 } else { 4.0 };
-    let painter = ui.painter_at(plot.expand(6.0));
-    let mut nearest: Option<(f32, usize)> = None;
-    for (i, (generation, scores)) in points.iter().enumerate() {
-        let at = axes.place(scores);
-        let verdict = generation.verdict(&state.thresholds);
-        let mut color = cx.theme.verdict(verdict);
-        if (!wanted.is_empty() && !verdict.is_some_and(|v| wanted.contains(&v)))
-            || !state.in_cell(generation.key)
-        {
-            color = color.gamma_multiply(0.18);
-        } else if Some(generation.key.prompt) != state.selection.prompt {
-            color = color.gamma_multiply(0.8);
-        }
-        painter.add(marks::shape(at, radius, verdict, color));
-        if let Some((b, scores)) = &moved[i] {
-            // In the colour of where it arrives.
-            let color = if state.in_cell(generation.key) {
-                cx.theme.verdict(b.verdict(&state.thresholds))
-            } else {
-                cx.theme.faint.gamma_multiply(0.3)
-            };
-            let chosen = Some(generation.key) == state.selection.key();
-            let color = color.gamma_multiply(if chosen { 1.0 } else { 0.7 });
-            arrow(&painter, at, axes.place(scores), color);
-        }
-        if let Some(pointer) = response.hover_pos() {
-            let distance = at.distance(pointer);
-            if distance < 9.0 && nearest.is_none_or(|(d, _)| distance < d) {
-                nearest = Some((distance, i));
-            }
-        }
+    let radius = if derived.points.keys.len() > 600 { 2.8 } else { 4.0 };
+    let painter = ui.painter_at(plot.expand(2.0));
+    if dense {
+        cx.field.paint(&painter, plot);
+        single(&painter, cx, &axes, radius);
+    } else {
+        every_mark(&painter, cx, &axes, radius);
     }
-    histograms(ui, cx, &axes, &points);
+    arrows(&painter, cx, &axes);
+    quadrant_names(ui, cx, plot);
+    histograms(ui, cx, &axes);
     lines(ui, cx, &axes, corner, grab, response.hover_pos());
+    lasso(ui, cx, &response, &axes, grab);
+    let painter = ui.painter_at(plot.expand(6.0));
     if let Some(current) = state.current().and_then(|g| g.scores()) {
         painter.circle_stroke(
             axes.place(&current),
@@ -144,18 +115,31 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
             Stroke::new(1.5, cx.theme.accent),
         );
     }
-    let hovered = nearest
-        .filter(|_| grab.is_none())
-        .map(|(_, i)| points[i].0.clone());
+    let nearest = response
+        .hover_pos()
+        .filter(|_| grab.is_none() && !response.dragged())
+        .and_then(|at| cx.field.nearest(derived, &axes, at, 9.0));
+    let hovered = nearest.and_then(|point| {
+        let key = derived.points.keys[point];
+        state.study.generation(key).or_else(|| state.second(key)).cloned()
+    });
     if let Some(generation) = &hovered {
         let at = generation.scores().map_or(corner, |s| axes.place(&s));
         painter.circle_stroke(at, radius + 3.0, Stroke::new(1.0, cx.theme.text));
         if response.clicked() {
             cx.ask(Action::PickGeneration(generation.key));
         }
+    } else if response.clicked() && grab.is_none() && state.lasso.is_some() {
+        cx.ask(Action::Lasso(None));
     }
     if hovered.as_ref().map(|g| g.key) != state.hovered {
         cx.ask(Action::Hover(hovered.as_ref().map(|g| g.key)));
+    }
+    if response.has_focus() {
+        let radius = egui::CornerRadius::same(4);
+        let stroke = Stroke::new(1.5, cx.theme.accent);
+        ui.painter()
+            .rect_stroke(plot, radius, stroke, egui::StrokeKind::Outside);
     }
     if let Some(generation) = hovered {
         let picture = cx.thumbnails.generation(ui.ctx(), &generation);
@@ -179,6 +163,175 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
             });
         });
     }
+}
+
+/// A mark for every picture.
+fn every_mark(painter: &Painter, cx: &Cx<'_>, axes: &Axes, radius: f32) {
+    let state = cx.state;
+    let derived = &state.derived;
+    for (point, key) in derived.points.keys.iter().enumerate() {
+        let Some(verdict) = derived.class(point) else {
+            continue;
+        };
+        let mut color = cx.theme.verdict(Some(verdict));
+        if !derived.lets_through(state, point) {
+            color = color.gamma_multiply(0.18);
+        } else if Some(key.prompt) != state.selection.prompt {
+            color = color.gamma_multiply(0.8);
+        }
+        let at = axes.place_of(derived.points.scores[point]);
+        painter.add(marks::shape(at, radius, Some(verdict), color));
+    }
+}
+
+/// Marks for the pictures of the prompt looked at, above the density of all.
+fn single(painter: &Painter, cx: &Cx<'_>, axes: &Axes, radius: f32) {
+    const MOST: usize = 200;
+    let Some(prompt) = cx.state.selection.prompt else {
+        return;
+    };
+    for generation in cx.state.study.of_prompt(prompt).take(MOST) {
+        if let Some(scores) = generation.scores() {
+            let verdict = generation.verdict(&cx.state.thresholds);
+            let at = axes.place(&scores);
+            painter.add(marks::shape(at, radius + 1.0, None, cx.theme.pane));
+            painter.circle_filled(at, radius + 1.2, cx.theme.pane);
+            painter.add(marks::shape(at, radius, verdict, cx.theme.verdict(verdict)));
+        }
+    }
+}
+
+/// From A's place to B's, in the colour of where it arrives.
+fn arrows(painter: &Painter, cx: &Cx<'_>, axes: &Axes) {
+    let state = cx.state;
+    let derived = &state.derived;
+    let chosen = state.selection.key();
+    for &point in &cx.field.arrows {
+        let point = point as usize;
+        let (from, to) = (derived.points.scores[point], derived.points.moved[point]);
+        let verdict = crate::app::columns::class(to, &state.thresholds);
+        let is_chosen = Some(derived.points.keys[point]) == chosen;
+        let strength = match (is_chosen, cx.field.with_arrow > ARROWS) {
+            (true, _) => 1.0,
+            (false, true) => 0.45,
+            (false, false) => 0.7,
+        };
+        let color = cx.theme.verdict(Some(verdict)).gamma_multiply(strength);
+        arrow(painter, axes.place_of(from), axes.place_of(to), color);
+    }
+}
+
+/// With the focus on the plot: arrows move the thresholds, Enter looks at the picture nearest to their crossing.
+fn field_keys(ui: &Ui, cx: &mut Cx<'_>, response: &egui::Response, axes: &Axes, corner: Pos2) {
+    if !response.has_focus() {
+        return;
+    }
+    let own = egui::EventFilter {
+        horizontal_arrows: true,
+        vertical_arrows: true,
+        ..Default::default()
+    };
+    ui.memory_mut(|m| m.set_focus_lock_filter(response.id, own));
+    let (right, up, enter) = ui.input(|i| {
+        let step = if i.modifiers.shift { 0.05 } else { 0.01 };
+        let pressed = |key| i.num_presses(key) as f32 * step;
+        (
+            pressed(Key::ArrowRight) - pressed(Key::ArrowLeft),
+            pressed(Key::ArrowUp) - pressed(Key::ArrowDown),
+            i.key_pressed(Key::Enter),
+        )
+    });
+    let now = cx.state.thresholds;
+    let moved = |value: f32, by: f32| ((value + by).clamp(0.0, 1.0) * 100.0).round() / 100.0;
+    let thresholds = Thresholds {
+        foreground: if up == 0.0 {
+            now.foreground
+        } else {
+            moved(now.foreground, up)
+        },
+        background: if right == 0.0 {
+            now.background
+        } else {
+            moved(now.background, right)
+        },
+    };
+    if thresholds != now {
+        cx.ask(Action::SetThresholds(thresholds, None));
+    }
+    if enter && let Some(point) = cx.field.nearest(&cx.state.derived, axes, corner, 2000.0) {
+        cx.ask(Action::PickGeneration(cx.state.derived.points.keys[point]));
+    }
+}
+
+/// A free line around pictures: a drag that begins away from the thresholds.
+fn lasso(ui: &mut Ui, cx: &mut Cx<'_>, response: &egui::Response, axes: &Axes, grab: Option<Grab>) {
+    const MOST: usize = 2000;
+    let memory = Id::unique("field lasso");
+    let mut line: Vec<Pos2> = ui.data(|d| d.get_temp(memory)).unwrap_or_default();
+    let theme = cx.theme;
+    if response.drag_started() && grab.is_none() {
+        line = ui.input(|i| i.pointer.press_origin()).into_iter().collect();
+    }
+    if !line.is_empty() {
+        if let Some(at) = response.interact_pointer_pos()
+            && line.last().is_none_or(|last| last.distance(at) > 3.0)
+            && line.len() < MOST
+        {
+            line.push(at);
+        }
+        if response.drag_stopped() {
+            let corners = line.iter().map(|&at| axes.scores_at(at)).collect();
+            let missing = axes.scores_at(axes.place_of([f32::NAN; 2]));
+            let chosen = Lasso::new(corners, &cx.state.derived.points, missing[0].max(missing[1]));
+            let some = !chosen.keys.is_empty();
+            cx.ask(Action::Lasso(some.then(|| Arc::new(chosen))));
+            line.clear();
+        } else if !response.dragged() {
+            line.clear();
+        }
+        ui.painter()
+            .add(egui::Shape::line(line.clone(), Stroke::new(1.5, theme.accent)));
+        ui.data_mut(|d| d.insert_temp(memory, line));
+    }
+    let Some(lasso) = cx.state.lasso.clone() else {
+        return;
+    };
+    let shown = lasso
+        .line
+        .iter()
+        .map(|&[background, foreground]| pos2(axes.x_beyond(background), axes.y_beyond(foreground)));
+    ui.painter_at(axes.plot.expand(6.0)).add(egui::Shape::closed_line(
+        shown.collect(),
+        Stroke::new(1.0, theme.accent),
+    ));
+    // A plate that says how many, and lets them go.
+    let words = format!("{} chosen", lasso.keys.len());
+    let galley = ui
+        .painter()
+        .layout_no_wrap(words.clone(), controls::small(), theme.text);
+    let size = galley.size() + vec2(7.0 * UNIT, 1.5 * UNIT);
+    let plate = Rect::from_min_size(axes.plot.center_top() - vec2(0.5 * size.x, -UNIT), size);
+    let button = ui.interact(plate, Id::unique("field lasso plate"), Sense::click());
+    let name = format!("{words}; let them go");
+    button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &name));
+    let fill = if button.hovered() {
+        theme.hovered
+    } else {
+        theme.raised
+    };
+    ui.painter().rect_filled(plate, egui::CornerRadius::same(4), fill);
+    ui.painter()
+        .galley(plate.min + vec2(1.5 * UNIT, 0.75 * UNIT), galley, theme.text);
+    marks::cross(
+        ui.painter(),
+        plate.right_center() - vec2(2.5 * UNIT, 0.0),
+        7.0,
+        theme.weak,
+    );
+    if button.clicked() {
+        cx.ask(Action::Lasso(None));
+    }
+    button.on_hover_text("The list of prompts shows theirs only; Ctrl A chooses them. Esc lets them go.");
 }
 
 /// Which part of the thresholds is near a place.

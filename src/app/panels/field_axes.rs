@@ -1,18 +1,19 @@
 //! What the Field stands on: axes, quadrants, threshold lines, histograms. Paints; decides nothing.
 
+use super::field_points::BINS;
 use crate::{
     app::{context::Cx, controls, theme::UNIT},
-    study::{Generation, RegionScores, Thresholds, Verdict},
+    study::{RegionScores, Thresholds, Verdict},
 };
 use egui::{Align2, Color32, CornerRadius, Pos2, Rect, Shape, Stroke, Ui, pos2, vec2};
-use std::sync::Arc;
 
 /// Room for the histograms above and right of the plot.
 pub const HISTOGRAM: f32 = 24.0;
+/// Room inside the plot above and right of score 1: a mark there shows whole.
+pub const EDGE: f32 = 7.0;
 /// Room for pictures that lack a region, left of and below the axes.
 pub const GUTTER: f32 = 12.0;
 const LEFT: f32 = 38.0;
-const BINS: usize = 48;
 
 /// What a drag has hold of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,48 +38,70 @@ pub struct Axes {
 impl Axes {
     /// Place of a background score.
     pub fn x(&self, value: f32) -> f32 {
-        let share = (value - self.low) / (1.0 - self.low);
-        egui::remap(
-            share.clamp(0.0, 1.0),
-            0.0..=1.0,
-            self.plot.left() + GUTTER..=self.plot.right(),
-        )
+        self.x_beyond(self.within(value))
     }
 
     /// Place of a foreground score.
     pub fn y(&self, value: f32) -> f32 {
-        let share = (value - self.low) / (1.0 - self.low);
-        egui::remap(
-            share.clamp(0.0, 1.0),
-            0.0..=1.0,
-            self.plot.bottom() - GUTTER..=self.plot.top(),
-        )
+        self.y_beyond(self.within(value))
+    }
+
+    fn within(&self, value: f32) -> f32 {
+        value.clamp(self.low, 1.0)
+    }
+
+    /// Place of a background score that may lie past the axis' ends.
+    pub fn x_beyond(&self, value: f32) -> f32 {
+        let from = self.plot.left() + GUTTER;
+        from + (value - self.low) / (1.0 - self.low) * (self.plot.right() - EDGE - from)
+    }
+
+    /// Place of a foreground score that may lie past the axis' ends.
+    pub fn y_beyond(&self, value: f32) -> f32 {
+        let from = self.plot.bottom() - GUTTER;
+        from + (value - self.low) / (1.0 - self.low) * (self.plot.top() + EDGE - from)
+    }
+
+    /// The scores (background, foreground) at a place, which may lie past the axes' ends.
+    pub fn scores_at(&self, at: Pos2) -> [f32; 2] {
+        let across = (at.x - self.plot.left() - GUTTER) / (self.plot.width() - GUTTER - EDGE);
+        let up = (self.plot.bottom() - GUTTER - at.y) / (self.plot.height() - GUTTER - EDGE);
+        [across, up].map(|share| self.low + share * (1.0 - self.low))
     }
 
     /// Place of a pair of scores; in the gutter where a region is missing.
     pub fn place(&self, scores: &RegionScores) -> Pos2 {
-        let x = scores
-            .background
-            .map_or(self.plot.left() + GUTTER * 0.4, |b| self.x(b));
-        let y = scores
-            .foreground
-            .map_or(self.plot.bottom() - GUTTER * 0.4, |f| self.y(f));
+        self.place_of([scores.foreground, scores.background].map(|s| s.unwrap_or(f32::NAN)))
+    }
+
+    /// As [`Axes::place`], with NaN for a missing region.
+    pub fn place_of(&self, [foreground, background]: [f32; 2]) -> Pos2 {
+        let x = if background.is_nan() {
+            self.plot.left() + GUTTER * 0.4
+        } else {
+            self.x(background)
+        };
+        let y = if foreground.is_nan() {
+            self.plot.bottom() - GUTTER * 0.4
+        } else {
+            self.y(foreground)
+        };
         pos2(x, y)
     }
 
     /// The thresholds that would cross at a place.
     pub fn thresholds_at(&self, at: Pos2) -> Thresholds {
-        let value = |share: f32| (self.low + share.clamp(0.0, 1.0) * (1.0 - self.low)).clamp(0.0, 1.0);
-        let across = (at.x - self.plot.left() - GUTTER) / (self.plot.width() - GUTTER);
-        let up = (self.plot.bottom() - GUTTER - at.y) / (self.plot.height() - GUTTER);
         // Hundredths, as the thresholds are written everywhere.
-        let round = |v: f32| (v * 100.0).round() / 100.0;
+        let [background, foreground] = self
+            .scores_at(at)
+            .map(|v| (v.clamp(self.low, 1.0).max(0.0) * 100.0).round() / 100.0);
         Thresholds {
-            foreground: round(value(up)),
-            background: round(value(across)),
+            foreground,
+            background,
         }
     }
 }
+
 /// The quadrants by their corner of the plot.
 const QUADRANTS: [(Verdict, Align2); 4] = [
     (Verdict::Verbatim, Align2::RIGHT_TOP),
@@ -200,17 +223,8 @@ pub fn lines(ui: &Ui, cx: &Cx<'_>, axes: &Axes, corner: Pos2, grab: Option<Grab>
 }
 
 /// How the scores are spread along each axis.
-pub fn histograms(ui: &Ui, cx: &Cx<'_>, axes: &Axes, points: &[(Arc<Generation>, RegionScores)]) {
-    let (mut across, mut up) = ([0_u32; BINS], [0_u32; BINS]);
-    let bin = |v: f32| (((v - axes.low) / (1.0 - axes.low) * BINS as f32) as usize).min(BINS - 1);
-    for (_, scores) in points {
-        if let Some(b) = scores.background {
-            across[bin(b)] += 1;
-        }
-        if let Some(f) = scores.foreground {
-            up[bin(f)] += 1;
-        }
-    }
+pub fn histograms(ui: &Ui, cx: &Cx<'_>, axes: &Axes) {
+    let (across, up) = (&cx.field.across, &cx.field.up);
     let theme = cx.theme;
     let plot = axes.plot;
     let painter = ui.painter();

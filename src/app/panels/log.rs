@@ -15,6 +15,7 @@ use egui_tiles::UiResponse;
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let header = controls::header(ui, cx, "Log", "");
     let state = cx.state;
+    super::figures::in_log(ui, cx);
     if state.notices.is_empty() && state.skipped.is_empty() {
         controls::empty(
             ui,

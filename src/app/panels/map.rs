@@ -1,6 +1,7 @@
 //! The Map: the gallery on a plane, near images beside each other. Rings mark what pictures were compared with.
 
 use super::{
+    map_dots::color,
     map_view::{View, nearest},
     prompts::open_buttons,
 };
@@ -13,17 +14,16 @@ use crate::{
         theme::UNIT,
     },
     engine::GalleryMap,
-    study::Verdict,
 };
-use egui::{Color32, Mesh, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2};
+use egui::{Painter, Pos2, Rect, RichText, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2};
 use egui_tiles::UiResponse;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// Gallery size up to which the map is made without being asked for.
 const UNASKED: usize = 5000;
 /// Images in view up to which their pictures are drawn, when they have room.
 const PICTURES: usize = 160;
-/// Dots up to which each is a disc; more are drawn as squares in one mesh.
+/// Dots up to which each is a disc; more are drawn as one picture.
 const DISCS: usize = 4000;
 
 /// A few words beside the pane's title.
@@ -74,37 +74,6 @@ fn nothing(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
 }
 
-/// What of the gallery pictures were compared with.
-struct Hits {
-    /// Class of the best picture whose best match an image is: the most copied one.
-    of: HashMap<u32, Verdict>,
-    /// Matches of the picture looked at, best first.
-    now: Vec<u32>,
-}
-
-impl Hits {
-    fn of(cx: &Cx<'_>) -> Self {
-        let rank = |v: Verdict| Verdict::ALL.iter().position(|a| *a == v);
-        let mut of: HashMap<u32, Verdict> = HashMap::new();
-        for generation in cx.state.study.generations() {
-            if let (Some(best), Some(verdict)) = (
-                generation.matches.first(),
-                generation.verdict(&cx.state.thresholds),
-            ) {
-                let entry = of.entry(best.gallery).or_insert(verdict);
-                if rank(verdict) < rank(*entry) {
-                    *entry = verdict;
-                }
-            }
-        }
-        let now = cx
-            .state
-            .current()
-            .map_or_else(Vec::new, |g| g.matches.iter().map(|m| m.gallery).collect());
-        Self { of, now }
-    }
-}
-
 fn plane(ui: &mut Ui, cx: &mut Cx<'_>, map: &Arc<GalleryMap>) {
     let area = ui.available_rect_before_wrap();
     let response = ui.allocate_rect(area, Sense::click_and_drag());
@@ -113,7 +82,11 @@ fn plane(ui: &mut Ui, cx: &mut Cx<'_>, map: &Arc<GalleryMap>) {
     let view = View::moved(ui, &response, area.shrink(4.0 * UNIT));
     let area = area.shrink(4.0 * UNIT);
     let clip = area.expand(4.0 * UNIT);
-    let hits = Hits::of(cx);
+    let state = cx.state;
+    cx.map.find_hits(&state.derived);
+    let now: Vec<u32> = state
+        .current()
+        .map_or_else(Vec::new, |g| g.matches.iter().map(|m| m.gallery).collect());
     let spots: Vec<(Pos2, u32)> = map
         .places
         .iter()
@@ -122,8 +95,15 @@ fn plane(ui: &mut Ui, cx: &mut Cx<'_>, map: &Arc<GalleryMap>) {
         .filter(|(at, _)| clip.contains(*at))
         .collect();
     let side = picture_side(&spots, clip);
-    draw(ui, cx, &spots, side, &hits, clip);
-    mark_current(ui, cx, &spots, side, &hits, clip);
+    let painter = ui.painter_at(clip);
+    if side.is_none() && spots.len() > DISCS {
+        cx.map
+            .paint(ui.ctx(), &painter, (state, cx.theme), map, (&view, area, clip));
+    } else {
+        draw(&painter, cx, &spots, side);
+    }
+    mark_hits(&painter, cx, &spots, side);
+    mark_current(ui, cx, &spots, side, &now, clip);
 
     let reach = side.map_or(9.0, |s| 0.6 * s);
     let under = response
@@ -142,7 +122,7 @@ fn plane(ui: &mut Ui, cx: &mut Cx<'_>, map: &Arc<GalleryMap>) {
     if response.clicked() {
         cx.ask(Action::PickTraining(gallery));
     }
-    tooltip(cx, &response, gallery, &hits);
+    tooltip(cx, &response, gallery);
 }
 
 /// Side of the pictures when few enough images are in view to draw them.
@@ -154,52 +134,42 @@ fn picture_side(spots: &[(Pos2, u32)], area: Rect) -> Option<f32> {
     (room >= 18.0).then_some(room.min(64.0))
 }
 
-fn color(cx: &Cx<'_>, gallery: u32) -> Color32 {
-    match cx.state.study.cluster_of(gallery) {
-        Some(cluster) => cx.theme.group(cluster.id),
-        None => cx.theme.faint,
+fn draw(painter: &Painter, cx: &mut Cx<'_>, spots: &[(Pos2, u32)], side: Option<f32>) {
+    let (state, theme) = (cx.state, cx.theme);
+    for (at, gallery) in spots {
+        let Some(side) = side else {
+            painter.circle_filled(*at, 3.0, color(state, theme, *gallery));
+            continue;
+        };
+        let rect = Rect::from_center_size(*at, Vec2::splat(side));
+        let picture = cx.thumbnails.gallery(*gallery);
+        controls::thumbnail(painter, theme, rect, picture, 3);
+        let stroke = Stroke::new(1.5, color(state, theme, *gallery));
+        painter.rect_stroke(rect, 3.0, stroke, StrokeKind::Outside);
     }
 }
 
-fn draw(ui: &Ui, cx: &mut Cx<'_>, spots: &[(Pos2, u32)], side: Option<f32>, hits: &Hits, clip: Rect) {
-    let painter = ui.painter_at(clip);
-    if let Some(side) = side {
-        for (at, gallery) in spots {
-            let rect = Rect::from_center_size(*at, Vec2::splat(side));
-            let picture = cx.thumbnails.gallery(*gallery);
-            controls::thumbnail(&painter, cx.theme, rect, picture, 3);
-            let stroke = Stroke::new(1.5, color(cx, *gallery));
-            painter.rect_stroke(rect, 3.0, stroke, StrokeKind::Outside);
-        }
-    } else if spots.len() <= DISCS {
-        for (at, gallery) in spots {
-            painter.circle_filled(*at, 3.0, color(cx, *gallery));
-        }
-    } else {
-        let mut mesh = Mesh::default();
-        for (at, gallery) in spots {
-            mesh.add_colored_rect(Rect::from_center_size(*at, vec2(2.5, 2.5)), color(cx, *gallery));
-        }
-        painter.add(mesh);
-    }
-    // What pictures came from carries their class, by shape and colour, above its own dot.
-    for (at, gallery) in spots {
-        if let Some(&verdict) = hits.of.get(gallery)
-            && verdict != Verdict::NotMemorized
-        {
-            let up = side.map_or(0.0, |s| 0.5 * s);
-            marks::mark(&painter, cx.theme, *at - vec2(0.0, up), 4.5, Some(verdict));
-        }
+/// What pictures came from carries their class, by shape and colour, above its own dot. Of very many, the
+/// first in view.
+fn mark_hits(painter: &Painter, cx: &Cx<'_>, spots: &[(Pos2, u32)], side: Option<f32>) {
+    /// Marks drawn at most.
+    const MOST: usize = 2000;
+    let hits = spots
+        .iter()
+        .filter_map(|(at, gallery)| Some((*at, *cx.map.hits.get(gallery)?)));
+    let up = side.map_or(0.0, |s| 0.5 * s);
+    for (at, verdict) in hits.take(MOST) {
+        marks::mark(painter, cx.theme, at - vec2(0.0, up), 4.5, Some(verdict));
     }
 }
 
 /// Rings around the matches of the picture looked at; the chosen one's is stronger.
-fn mark_current(ui: &Ui, cx: &Cx<'_>, spots: &[(Pos2, u32)], side: Option<f32>, hits: &Hits, clip: Rect) {
+fn mark_current(ui: &Ui, cx: &Cx<'_>, spots: &[(Pos2, u32)], side: Option<f32>, now: &[u32], clip: Rect) {
     let painter = ui.painter_at(clip);
     let chosen = cx.state.chosen_training();
     for (at, gallery) in spots {
         let is_chosen = chosen == Some(*gallery);
-        if is_chosen || hits.now.contains(gallery) {
+        if is_chosen || now.contains(gallery) {
             let radius = side.map_or(7.0, |s| 0.72 * s);
             let width = if is_chosen { 2.5 } else { 1.2 };
             painter.circle_stroke(*at, radius, Stroke::new(width, cx.theme.accent));
@@ -207,7 +177,7 @@ fn mark_current(ui: &Ui, cx: &Cx<'_>, spots: &[(Pos2, u32)], side: Option<f32>, 
     }
 }
 
-fn tooltip(cx: &mut Cx<'_>, response: &egui::Response, gallery: u32, hits: &Hits) {
+fn tooltip(cx: &mut Cx<'_>, response: &egui::Response, gallery: u32) {
     let theme = cx.theme;
     let picture = cx.thumbnails.gallery(gallery);
     let study = &cx.state.study;
@@ -222,7 +192,7 @@ fn tooltip(cx: &mut Cx<'_>, response: &egui::Response, gallery: u32, hits: &Hits
         1 => {}
         n => words.push(format!("{n} copies in the gallery")),
     }
-    if let Some(verdict) = hits.of.get(&gallery) {
+    if let Some(verdict) = cx.map.hits.get(&gallery) {
         words.push(format!("pictures drawn from it: {}", verdict.meaning()));
     }
     let found = cx.state.current().and_then(|g| {

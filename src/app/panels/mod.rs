@@ -4,12 +4,16 @@ pub mod bar;
 mod bench;
 mod calibration;
 mod calibration_plots;
+mod caption_diff;
 mod compare;
 mod evidence;
 mod field;
 mod field_axes;
+mod field_points;
+pub mod figures;
 pub mod log;
 mod map;
+mod map_dots;
 mod map_view;
 mod prompts;
 mod run_needs;
@@ -22,6 +26,8 @@ mod stage_tools;
 mod strip;
 mod verdict;
 
+pub use field_points::FieldPoints;
+pub use map_dots::MapDots;
 pub use stage::{canvas as stage_canvas, picture_on_stage};
 
 use super::{context::Cx, layout::Pane};

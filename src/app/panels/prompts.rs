@@ -48,20 +48,60 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
             nothing_visible(ui, cx, all);
         } else {
             ui.spacing_mut().item_spacing.y = 0.0;
-            ScrollArea::vertical().auto_shrink([false, false]).show_rows(
-                ui,
-                ROW,
-                visible.len(),
-                |ui, rows| {
-                    for &at in &visible[rows] {
-                        row(ui, cx, &state.study.prompts()[at]);
-                    }
-                },
-            );
+            let mut area = ScrollArea::vertical().auto_shrink([false, false]);
+            if let Some(offset) = offset_to_current(ui, cx, visible) {
+                area = area.vertical_scroll_offset(offset);
+            }
+            let output = area.show_rows(ui, ROW, visible.len(), |ui, rows| {
+                for &at in &visible[rows] {
+                    cx.rows += 1;
+                    row(ui, cx, &state.study.prompts()[at]);
+                }
+            });
+            let seen = Seen {
+                prompt: state.selection.prompt,
+                from: output.state.unclamped_offset().y,
+                height: output.inner_rect.height(),
+                most: (output.content_size.y - output.inner_rect.height()).max(0.0),
+            };
+            ui.data_mut(|d| d.insert_temp(seen_id(), seen));
         }
     });
     own_prompt(ui, cx);
     controls::moved(&header)
+}
+
+/// What the list showed in the last frame.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    prompt: Option<u32>,
+    from: f32,
+    height: f32,
+    /// Farthest that could be scrolled.
+    most: f32,
+}
+
+fn seen_id() -> egui::Id {
+    egui::Id::unique("prompts seen")
+}
+
+/// Where to scroll when another prompt was chosen by key or elsewhere and its row is out of view.
+fn offset_to_current(ui: &Ui, cx: &Cx<'_>, visible: &[usize]) -> Option<f32> {
+    let seen: Seen = ui.data(|d| d.get_temp(seen_id()))?;
+    let prompt = cx.state.selection.prompt?;
+    if seen.prompt == Some(prompt) {
+        return None;
+    }
+    let row = visible.binary_search(&cx.state.study.place(prompt)?).ok()?;
+    let top = row as f32 * ROW;
+    // Not past the end, from which the list would spring back.
+    if top < seen.from {
+        Some(top.min(seen.most))
+    } else if top + ROW > seen.from + seen.height {
+        Some((top + ROW - seen.height).min(seen.most))
+    } else {
+        None
+    }
 }
 
 /// Buttons of every place that asks to open something.
@@ -225,17 +265,31 @@ fn seeds(painter: &egui::Painter, cx: &Cx<'_>, prompt: u32, at: egui::Pos2, room
     let (theme, thresholds) = (cx.theme, &cx.state.thresholds);
     let fit = ((room - 28.0) / STEP).floor().max(1.0) as usize;
     let mut x = at.x;
-    let mut count = 0;
-    let drawn = cx.state.seeds_of(prompt).into_iter().filter_map(|seed| {
+    let study = &cx.state.study;
+    let first = study.columns(study.first());
+    // With B, seeds of either; else only those that fit are looked at, of perhaps many thousands.
+    let (seeds, count) = match &cx.state.compare.second {
+        Some(_) => {
+            let mut seeds = cx.state.seeds_of(prompt);
+            seeds.retain(|&seed| {
+                let key = crate::study::GenerationKey { prompt, seed };
+                study.generation(key).is_some() || cx.state.second(key).is_some()
+            });
+            let count = seeds.len();
+            seeds.truncate(fit);
+            (seeds, count)
+        }
+        None => (
+            study.seeds_of(study.first(), prompt).take(fit).collect(),
+            first.of_prompt(prompt),
+        ),
+    };
+    for seed in seeds {
         let key = crate::study::GenerationKey { prompt, seed };
-        cx.state.study.generation(key).or_else(|| cx.state.second(key))
-    });
-    for generation in drawn {
-        count += 1;
-        if count <= fit {
+        if let Some(generation) = study.generation(key).or_else(|| cx.state.second(key)) {
             let verdict = generation.verdict(thresholds);
             marks::mark(painter, theme, pos2(x, at.y), 4.5, verdict);
-            if cx.state.selection.key() == Some(generation.key) && count > 0 {
+            if cx.state.selection.key() == Some(generation.key) {
                 let under = Rect::from_center_size(pos2(x, at.y + 8.0), vec2(7.0, 1.5));
                 painter.rect_filled(under, CornerRadius::same(1), theme.accent);
             }

@@ -30,7 +30,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
 /// The picture with everything that floats on it, or what to do while there is none.
 pub fn picture_on_stage(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect) {
     let shown = OnStage::of(cx.state);
-    if matches!(shown, OnStage::Nothing) {
+    if matches!(shown, OnStage::Nothing) && cx.state.current().is_none() {
         ui.painter()
             .rect_filled(rect, CornerRadius::same(theme::RADIUS), cx.theme.stage);
         ui.scope_builder(egui::UiBuilder::new().max_rect(rect.shrink(4.0 * UNIT)), |ui| {

@@ -139,8 +139,7 @@ fn without_gpu(ui: &Ui, cx: &mut Cx<'_>, shown: &OnStage, placement: &Placement)
             .preview(ui.ctx(), pair.request.generation, &pair.generated),
     };
     if let Some(picture) = picture {
-        let uv = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
-        painter.image(picture.texture, placement.picture, uv, Color32::WHITE);
+        painter.image(picture.texture, placement.picture, picture.uv, Color32::WHITE);
     }
 }
 

@@ -28,7 +28,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         ui.label(egui::RichText::new(words).color(cx.theme.weak));
         return controls::moved(&header);
     };
-    let seeds = cx.state.seeds_of(prompt);
+    let state = cx.state;
+    let seeds = &state.derived.seeds;
     let forming: Vec<_> = cx.state.study.forming_of(prompt).cloned().collect();
     let two = cx.state.compare.second.is_some();
     let note = match (seeds.len(), two) {
@@ -49,39 +50,85 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     }
     let height = ui.available_height();
     let side = if two { (height - 14.0) * 0.5 } else { height - 4.0 };
-    let side = side.clamp(36.0, 124.0);
+    // Whole points: a hundred thousand columns stay where they belong.
+    let side = side.clamp(36.0, 124.0).floor();
     // Whose picture it is that forms.
     let drawing = cx.state.jobs.iter().find(|j| j.draws && j.started);
     let second_forms = two && drawing.is_some_and(|j| j.variant == cx.state.compare.second);
-    ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
-        // Room for the frame of the chosen one.
-        ui.add_space(2.0);
-        ui.spacing_mut().item_spacing = vec2(2.0 * UNIT, UNIT);
-        ui.horizontal(|ui| {
-            ui.add_space(2.0);
-            for &seed in &seeds {
+    let stride = side + 2.0 * UNIT;
+    let rows = if two { 2.0 * side + UNIT } else { side };
+    let size = vec2(stride * seeds.len() as f32 + 4.0, rows + 4.0);
+    let mut area = ScrollArea::both().auto_shrink([false, false]);
+    if let Some(offset) = offset_to_current(ui, cx, seeds, stride) {
+        area = area.horizontal_scroll_offset(offset);
+    }
+    let output = area.show_viewport(ui, |ui, viewport| {
+        ui.set_min_size(size);
+        let origin = ui.min_rect().min;
+        // Only what is in view is laid out.
+        let from = ((viewport.left() - 2.0) / stride).floor().max(0.0) as usize;
+        let to = ((viewport.right() / stride).ceil().max(0.0) as usize).min(seeds.len());
+        for (place, &seed) in seeds.iter().enumerate().take(to).skip(from) {
+            cx.rows += 1;
+            let at = origin + vec2(2.0 + stride * place as f32, 2.0);
+            let rect = egui::Rect::from_min_size(at, vec2(side, rows));
+            let builder = egui::UiBuilder::new().id_salt(("seed", seed)).max_rect(rect);
+            ui.scope_builder(builder, |ui| {
+                ui.spacing_mut().item_spacing = vec2(2.0 * UNIT, UNIT);
                 let key = GenerationKey { prompt, seed };
-                let first = cx.state.study.generation(key).cloned();
-                let second = cx.state.second(key).cloned();
-                ui.vertical(|ui| {
-                    ui.set_width(side);
-                    let step = forming.iter().find(|f| f.key == key);
-                    let place = |ui: &mut Ui, cx: &mut Cx<'_>, drawn: Option<Arc<Generation>>, b: bool| {
-                        match (drawn, step.filter(|_| b == second_forms)) {
-                            (Some(generation), _) => picture(ui, cx, &generation, side, b.then_some("B ")),
-                            (None, Some(step)) => forming_picture(ui, cx, step, side),
-                            (None, None) => gap(ui, cx, seed, side, b),
-                        }
-                    };
-                    place(ui, cx, first, false);
-                    if two {
-                        place(ui, cx, second, true);
-                    }
-                });
-            }
-        });
+                let first = state.study.generation(key).cloned();
+                let second = state.second(key).cloned();
+                let step = forming.iter().find(|f| f.key == key);
+                let place = |ui: &mut Ui, cx: &mut Cx<'_>, drawn: Option<Arc<Generation>>, b: bool| match (
+                    drawn,
+                    step.filter(|_| b == second_forms),
+                ) {
+                    (Some(generation), _) => picture(ui, cx, &generation, side, b.then_some("B ")),
+                    (None, Some(step)) => forming_picture(ui, cx, step, side),
+                    (None, None) => gap(ui, cx, seed, side, b),
+                };
+                place(ui, cx, first, false);
+                if two {
+                    place(ui, cx, second, true);
+                }
+            });
+        }
     });
+    let seen = Seen {
+        key: state.selection.key(),
+        from: output.state.unclamped_offset().x,
+        width: output.inner_rect.width(),
+        most: (output.content_size.x - output.inner_rect.width()).max(0.0),
+    };
+    ui.data_mut(|d| d.insert_temp(seen_id(), seen));
     controls::moved(&header)
+}
+
+/// What the strip showed in the last frame.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    key: Option<GenerationKey>,
+    from: f32,
+    width: f32,
+    /// Farthest that could be scrolled.
+    most: f32,
+}
+
+fn seen_id() -> egui::Id {
+    egui::Id::unique("seeds seen")
+}
+
+/// Where to scroll when another seed was chosen and its picture is out of view.
+fn offset_to_current(ui: &Ui, cx: &Cx<'_>, seeds: &[u64], stride: f32) -> Option<f32> {
+    let seen: Seen = ui.data(|d| d.get_temp(seen_id()))?;
+    let key = cx.state.selection.key()?;
+    if seen.key == Some(key) {
+        return None;
+    }
+    let left = seeds.binary_search(&key.seed).ok()? as f32 * stride;
+    let hidden = left < seen.from || left + stride > seen.from + seen.width;
+    // Not past the end, from which the row would spring back.
+    hidden.then_some((left - 0.5 * (seen.width - stride)).clamp(0.0, seen.most))
 }
 
 /// One picture with its class and score.
