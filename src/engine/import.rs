@@ -263,6 +263,7 @@ impl Session {
             confidence,
             matches,
             noise_norm: Vec::new(),
+            signals: None,
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
             variant: None,

@@ -8,7 +8,9 @@ use super::{
 use crate::{
     gallery::{decode_rgb, thumbnail},
     segmentation::Segmenter,
-    store::{Places, Record, RecordEmbedding, RecordMatch, Run, RunParameters, WrittenPicture},
+    store::{
+        Places, Record, RecordEmbedding, RecordMatch, RecordSignals, Run, RunParameters, WrittenPicture,
+    },
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
 use image::RgbImage;
@@ -30,6 +32,17 @@ pub(super) fn tell_judged(shelf: &Shelf, teller: &Teller, generation: Generation
 /// The small copy of a picture on disk, if it can be read.
 pub(super) fn small(path: &Path) -> Option<RgbImage> {
     Some(thumbnail(&decode_rgb(path).ok()?, THUMBNAIL_SIDE))
+}
+
+/// What a record keeps of a picture's signals; the maps lie in the run's folder already.
+fn signals_of(generation: &Generation) -> Option<RecordSignals> {
+    let signals = generation.signals.as_ref()?;
+    let maps = signals.maps.as_ref().and_then(|path| {
+        let parts: Vec<_> = path.iter().rev().take(2).collect();
+        let [file, folder] = parts[..] else { return None };
+        Some(format!("{}/{}", folder.to_str()?, file.to_str()?))
+    });
+    Some(RecordSignals::new(signals, maps))
 }
 
 /// A path that still means the same from another working folder.
@@ -131,6 +144,7 @@ impl Session {
                 .collect(),
             noise_norm: generation.noise_norm.clone(),
             embedding,
+            signals: signals_of(generation),
         }
     }
 

@@ -182,6 +182,7 @@ fn generation(
         confidence: None,
         matches,
         noise_norm: Vec::new(),
+        signals: None,
         seconds: 0.0,
         thumbnail: Arc::new(small.unwrap_or_else(|| RgbImage::from_pixel(1, 1, Rgb([128; 3])))),
         variant: None,

@@ -47,6 +47,7 @@ impl Session {
             confidence: None,
             matches: Vec::new(),
             noise_norm: job.noise_norm.clone(),
+            signals: None,
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&job.image, THUMBNAIL_SIDE)),
             variant: Some(job.name.clone()),

@@ -137,6 +137,7 @@ mod tests {
                 scores: RegionScores::new(score, score),
             }],
             noise_norm: Vec::new(),
+            signals: None,
             seconds: 0.0,
             thumbnail: Default::default(),
             variant: None,

@@ -36,6 +36,7 @@ fn run(folder: &Path, parameters: &RunParameters, scores: [(f32, f32); 4], shade
                 scores: RegionScores::new(f, b),
             }],
             embedding: None,
+            signals: None,
             noise_norm: Vec::new(),
         };
         run.append(record, 2.0).unwrap();
