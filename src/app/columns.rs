@@ -93,6 +93,8 @@ mod tests {
             seconds: 0.0,
             thumbnail: Default::default(),
             variant: None,
+            measures: Default::default(),
+            signals: None,
         }
     }
 

@@ -50,6 +50,6 @@ pub use offscreen::{Control, Offscreen, View};
 pub use state::{Camera, Notice, OverlaySettings, Selection, State};
 pub use study_view::{Band, StudyView};
 pub use theme::{BAR_HEIGHT, Theme};
-pub use weights_dialog::{WeightOptions, WeightsDialog, WeightsWish};
 pub use thumbnails::ThumbnailFigures;
+pub use weights_dialog::{WeightOptions, WeightsDialog, WeightsWish};
 pub use window::{App, AppOptions, native_options};

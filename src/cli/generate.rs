@@ -90,7 +90,7 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
                     let schedule =
                         scheduler(sampling.scheduler, pipeline.schedule(), sampling.steps as usize)
                             .map_err(|e| e.to_string())?;
-                    SignalWatch::new(&pipeline, prompt, schedule.timesteps().len(), true)
+                    SignalWatch::new(&pipeline, prompt, schedule.timesteps().len())
                 })
                 .transpose()
                 .map_err(|e| super::failed("The signals cannot be gathered", &e))?;

@@ -2,8 +2,8 @@
 
 use crate::{
     diffusion::{Observer, ProbeSet, Site, Step},
-    memorization::{LatentMap, SignalWatch, Signals},
-    study::Problem,
+    memorization::{Gathered, SignalWatch},
+    study::{LatentMap, Problem},
 };
 use candle_core::{Device, Tensor};
 use std::{collections::HashMap, ops::ControlFlow, path::Path};
@@ -37,21 +37,25 @@ impl Observer for Both<'_> {
 
 /// Writes what was gathered of one picture: `noise_norm [steps]`, `ending` and `difference` `[h, w]`, `localised`,
 /// `entropy_late`, `entropy_first` `[1]`, as far as they are there.
-pub fn write(path: &Path, signals: &Signals) -> Result<(), Problem> {
+pub fn write(path: &Path, seen: &Gathered) -> Result<(), Problem> {
     let tensors = || -> candle_core::Result<HashMap<&'static str, Tensor>> {
         let mut tensors = HashMap::new();
+        let signals = &seen.signals;
         let line = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
         let plane = |map: &LatentMap| Tensor::from_slice(&map.values, (map.height, map.width), &Device::Cpu);
-        if !signals.noise_norm.is_empty() {
-            tensors.insert("noise_norm", line(&signals.noise_norm)?);
+        if !seen.noise_norm.is_empty() {
+            tensors.insert("noise_norm", line(&seen.noise_norm)?);
         }
-        for (name, map) in [("ending", &signals.ending), ("difference", &signals.difference)] {
+        for (name, map) in [
+            ("ending", &seen.maps.ending),
+            ("difference", &seen.maps.difference),
+        ] {
             if let Some(map) = map {
                 tensors.insert(name, plane(map)?);
             }
         }
         for (name, value) in [
-            ("localised", signals.localised),
+            ("localised", signals.localised_mean()),
             ("entropy_late", signals.entropy_late),
             ("entropy_first", signals.entropy_first),
         ] {

@@ -62,19 +62,14 @@ impl Attention {
         let q = self.to_q.forward(x, compute)?;
         let k = self.to_k.forward(source, compute)?;
         let v = self.to_v.forward(source, compute)?;
-        let mut mixed = None;
         if let (Some(_), Some(tap)) = (context, watch.tap.as_deref_mut()) {
             tap.value(watch.layer, watch.size, &v);
             if tap.wants_attention() {
-                let (probabilities, out) = attend_openly(&q, &k, &v, self.heads)?;
-                tap.attention(watch.layer, watch.size, &probabilities);
-                mixed = Some(out);
+                // Beside what is computed anyway, so that a picture is the same whether it is looked into or not.
+                tap.attention(watch.layer, watch.size, &probabilities(&q, &k, self.heads)?);
             }
         }
-        let mixed = match mixed {
-            Some(mixed) => mixed,
-            None => attend(&q, &k, &v, self.heads, compute)?,
-        };
+        let mixed = attend(&q, &k, &v, self.heads, compute)?;
         self.to_out.forward_with(&mixed, Some(residual), compute)
     }
 }
@@ -89,7 +84,7 @@ struct Watch<'t, 'o> {
 fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, compute: Compute) -> Result<Tensor> {
     compute.go_on()?;
     if !compute.fast() {
-        return Ok(attend_openly(q, k, v, heads)?.1);
+        return attend_openly(q, k, v, heads);
     }
     let (batch, queries, channels) = q.dims3()?;
     let shape = ops::Heads {
@@ -104,25 +99,28 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, compute: Compute) ->
     })
 }
 
-/// Attention by candle's operations, with its probabilities `[n, heads, queries, keys]`.
-fn attend_openly(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<(Tensor, Tensor)> {
-    let (n, queries, channels) = q.dims3()?;
-    let split = |t: &Tensor| {
-        let (n, positions, _) = t.dims3()?;
-        t.reshape((n, positions, heads, channels / heads))?
-            .transpose(1, 2)?
-            .contiguous()
-    };
-    let scale = 1.0 / ((channels / heads) as f64).sqrt();
-    let scores = (split(&(q * scale)?)?.matmul(&split(k)?.transpose(2, 3)?.contiguous()?))?;
-    let probabilities =
-        candle_nn::ops::softmax(&scores.to_dtype(DType::F32)?, D::Minus1)?.to_dtype(q.dtype())?;
-    let mixed = probabilities
-        .matmul(&split(v)?)?
+/// `[n, positions, channels]` to `[n, heads, positions, channels / heads]`.
+fn split(t: &Tensor, heads: usize) -> Result<Tensor> {
+    let (n, positions, channels) = t.dims3()?;
+    t.reshape((n, positions, heads, channels / heads))?
+        .transpose(1, 2)?
+        .contiguous()
+}
+
+/// What attention weighs with, by candle's operations: `[n, heads, queries, keys]`.
+fn probabilities(q: &Tensor, k: &Tensor, heads: usize) -> Result<Tensor> {
+    let scale = 1.0 / ((q.dim(D::Minus1)? / heads) as f64).sqrt();
+    let scores = split(&(q * scale)?, heads)?.matmul(&split(k, heads)?.transpose(2, 3)?.contiguous()?)?;
+    candle_nn::ops::softmax(&scores.to_dtype(DType::F32)?, D::Minus1)?.to_dtype(q.dtype())
+}
+
+/// Attention by candle's operations, which can be differentiated.
+fn attend_openly(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {
+    probabilities(q, k, heads)?
+        .matmul(&split(v, heads)?)?
         .transpose(1, 2)?
         .contiguous()?
-        .reshape((n, queries, channels))?;
-    Ok((probabilities, mixed))
+        .reshape(q.dims())
 }
 
 /// `ff`: two linear layers around a gated GELU.

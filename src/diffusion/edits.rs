@@ -47,6 +47,11 @@ impl Edits {
 }
 
 impl Pipeline {
+    /// Whether an edit puts another embedding in the place of this prompt's.
+    pub fn replaces_embedding(&self, prompt: &str) -> bool {
+        self.edits.embedding(prompt).is_some()
+    }
+
     /// A pipeline with the edits of a variant, on top of any it has. All weights that no edit touches are shared, and
     /// the touched ones copied, so that the cost does not depend on the size of the checkpoint. Edits limited to some
     /// steps are applied at the first of these steps.

@@ -5,10 +5,18 @@ use super::{
     teller::{ProgressLine, Teller},
 };
 use crate::{
-    diffusion::{InitialNoise, Observer, Pipeline, SampleRequest, Step},
+    diffusion::{InitialNoise, Observer, Pipeline, ProbeSet, SampleRequest, Site, Step, scheduler},
+    memorization::SignalWatch,
     study::{GenerationKey, Prompt, Sampling},
 };
+use candle_core::Tensor;
 use std::{ops::ControlFlow, sync::Arc};
+
+/// An eye on a drawing's signs of memorization; `None` where they cannot be gathered, which stops no picture.
+pub(super) fn eye(pipeline: &Pipeline, prompt: &str, sampling: &Sampling) -> Option<SignalWatch> {
+    let schedule = scheduler(sampling.scheduler, pipeline.schedule(), sampling.steps as usize).ok()?;
+    SignalWatch::new(pipeline, prompt, schedule.timesteps().len()).ok()
+}
 
 /// Pictures of one prompt that form together.
 pub(super) struct Drawing<'a> {
@@ -23,6 +31,8 @@ pub(super) struct Drawing<'a> {
     pub pipeline: &'a Pipeline,
     /// Noise norms by picture and step.
     pub norms: Vec<Vec<f32>>,
+    /// Gathers the other signs of memorization.
+    pub eye: Option<SignalWatch>,
 }
 
 impl Drawing<'_> {
@@ -40,6 +50,9 @@ impl Observer for Drawing<'_> {
     fn step(&mut self, step: &Step<'_>) -> ControlFlow<()> {
         if self.cancel.is_cancelled() {
             return ControlFlow::Break(());
+        }
+        if let Some(eye) = &mut self.eye {
+            eye.step(step)?;
         }
         // A preview or a norm that cannot be made is no reason to stop the pictures.
         let norms = step.noise_norms().ok().flatten().unwrap_or_default();
@@ -59,5 +72,15 @@ impl Observer for Drawing<'_> {
         let part = (step.index + 1) as f64 / (step.count + 1) as f64;
         self.progress.at(self.done as f64 + self.keys.len() as f64 * part);
         ControlFlow::Continue(())
+    }
+
+    fn probe(&self) -> ProbeSet {
+        self.eye.as_ref().map_or_else(ProbeSet::none, |eye| eye.probe())
+    }
+
+    fn attention(&mut self, site: &Site<'_>, probabilities: &Tensor) {
+        if let Some(eye) = &mut self.eye {
+            eye.attention(site, probabilities);
+        }
     }
 }

@@ -1,15 +1,18 @@
 //! Generating: draw, segment, compare, write down; one picture after the other, or several seeds of a prompt together.
 
 use super::{
-    CancelToken, Event, GenerateJob, JobId, JobKind, drawing::Drawing, session::Session,
-    small::THUMBNAIL_SIDE, worker::Outcome,
+    CancelToken, Event, GenerateJob, JobId, JobKind,
+    drawing::{Drawing, eye},
+    session::Session,
+    small::THUMBNAIL_SIDE,
+    worker::Outcome,
 };
 use crate::{
     diffusion::DiffusionError,
     gallery::thumbnail,
-    memorization::{Judge, JudgeError, Judgement},
+    memorization::{Gathered, Judge, JudgeError, Judgement, SignalWatch},
     store::{Run, WrittenPicture},
-    study::{Generation, GenerationKey, Match, Problem, Prompt},
+    study::{Generation, GenerationKey, Match, Problem, Prompt, Signals},
 };
 use image::{GrayImage, RgbImage};
 use std::{collections::HashMap, sync::Arc, time::Instant};
@@ -82,6 +85,7 @@ impl Session {
                     done,
                     pipeline: &pipeline,
                     norms: vec![Vec::new(); keys.len()],
+                    eye: eye(&pipeline, &prompt.text, &job.sampling),
                 };
                 let name = variant.map(|v| v.name.as_str().into());
                 if self.pictures(drawing, name, &mut held, &mut run)? == Outcome::Stopped {
@@ -142,13 +146,17 @@ impl Session {
         }
         let seconds = start.elapsed().as_secs_f32() / keys.len() as f32;
         let norms = std::mem::take(&mut drawing.norms);
+        let gathered = drawing.eye.take().map(SignalWatch::finish);
+        let mut gathered = gathered.and_then(Result::ok).unwrap_or_default().into_iter();
         let mut drawn = Vec::with_capacity(keys.len());
         for ((&key, image), noise_norm) in keys.iter().zip(sample.images).zip(norms) {
+            let seen = gathered.next();
             if let Some(generation) = held.remove(&key) {
                 self.tell_judged(generation);
                 continue;
             }
             let written = run.write_image(&key, &prompt.text, &image)?;
+            let signals = seen.map(|seen| kept(run, &key, seen)).transpose()?;
             let generation = Generation {
                 key,
                 prompt: prompt.text.clone(),
@@ -158,6 +166,7 @@ impl Session {
                 matches: Vec::new(),
                 measures: Default::default(),
                 noise_norm,
+                signals,
                 seconds,
                 thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
                 variant: variant.clone(),
@@ -253,6 +262,15 @@ impl Session {
             .detail(error.to_string())),
         }
     }
+}
+
+/// Writes the maps beside a picture.
+fn kept(run: &Run, key: &GenerationKey, seen: Gathered) -> Result<Arc<Signals>, Problem> {
+    let mut signals = seen.signals;
+    if !seen.maps.is_empty() {
+        signals.maps = Some(run.write_signal_maps(key, &seen.maps)?.1);
+    }
+    Ok(Arc::new(signals))
 }
 
 /// A run names its pictures by prompt number; the same number with another text would mix two prompts.

@@ -265,6 +265,7 @@ impl Session {
             matches,
             measures: Measures::default(),
             noise_norm: Vec::new(),
+            signals: None,
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
             variant: None,

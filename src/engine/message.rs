@@ -8,7 +8,7 @@ use crate::{
     store::ImportNames,
     study::{
         Approximation, Cluster, Generation, GenerationKey, Labels, Match, Problem, Prompt, RegionClusters,
-        Sampling, Shard, Skipped, StudyOutline, Thresholds, Variant,
+        Sampling, Shard, SignalMaps, Skipped, StudyOutline, Thresholds, Variant,
     },
 };
 use image::{GrayImage, RgbImage};
@@ -346,6 +346,9 @@ pub struct PairView {
     pub similarity: Option<Arc<GrayImage>>,
     /// Both pictures at the metric's 512², for the graphics card to make the similarity of until it is there.
     pub compared: Option<[Arc<RgbImage>; 2]>,
+    /// Where the generated picture showed signs of memorization while it formed; see
+    /// [`LatentMap::picture`](crate::study::LatentMap::picture) for a layer of the picture's size.
+    pub signals: Option<Arc<SignalMaps>>,
 }
 
 /// The gallery on a plane: images with near embeddings are neighbours.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     segmentation::Segmenter,
-    store::{Places, Record, RecordMatch, Run, RunParameters, WrittenPicture},
+    store::{Places, Record, RecordMatch, RecordSignals, Run, RunParameters, WrittenPicture},
     study::{Generation, GenerationKey, Problem, Sampling, Variant},
 };
 use image::RgbImage;
@@ -28,6 +28,17 @@ pub(super) fn tell_judged(shelf: &Shelf, teller: &Teller, generation: Generation
 /// No small copy: pictures of a run are read when they are in view, since a run may hold a hundred thousand.
 pub(super) fn small(_: &Path) -> Option<RgbImage> {
     Some(RgbImage::default())
+}
+
+/// What a record keeps of a picture's signals; the maps lie in the run's folder already.
+fn signals_of(generation: &Generation) -> Option<RecordSignals> {
+    let signals = generation.signals.as_ref()?;
+    let maps = signals.maps.as_ref().and_then(|path| {
+        let parts: Vec<_> = path.iter().rev().take(2).collect();
+        let [file, folder] = parts[..] else { return None };
+        Some(format!("{}/{}", folder.to_str()?, file.to_str()?))
+    });
+    Some(RecordSignals::new(signals, maps))
 }
 
 /// A path that still means the same from another working folder.
@@ -129,6 +140,7 @@ impl Session {
             noise_norm: generation.noise_norm.clone(),
             embedding: generation.measures.embedding.clone(),
             measures: generation.measures.pair,
+            signals: signals_of(generation),
         }
     }
 

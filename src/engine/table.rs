@@ -178,6 +178,7 @@ fn generation(
         matches,
         measures: Default::default(),
         noise_norm: Vec::new(),
+        signals: None,
         seconds: 0.0,
         thumbnail: Arc::default(),
         variant: None,

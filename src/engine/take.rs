@@ -48,6 +48,7 @@ impl Session {
             matches: Vec::new(),
             measures: Default::default(),
             noise_norm: job.noise_norm.clone(),
+            signals: None,
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&job.image, THUMBNAIL_SIDE)),
             variant: Some(job.name.clone()),

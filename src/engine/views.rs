@@ -10,6 +10,7 @@ use super::{
 use crate::{
     gallery::{decode_matte, decode_rgb},
     similarity::{local_map, resize_lanczos_rgb},
+    store::read_signal_maps,
     study::Problem,
 };
 use crossbeam_channel::{Receiver, Sender};
@@ -117,6 +118,16 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
     let similarity = training.as_ref().map(|t| Arc::new(local_map(&generated, t)));
     let (width, height) = generated.dimensions();
     let training = training.map(|t| Arc::new(resize_lanczos_rgb(&t, width, height)));
+    let maps = generation.signals.as_ref().and_then(|s| s.maps.as_ref());
+    let signals = maps.and_then(|path| match read_signal_maps(path) {
+        Ok(maps) => Some(Arc::new(maps)),
+        Err(problem) => {
+            if failed.insert(path.clone()) {
+                teller.tell(Event::Notice(problem));
+            }
+            None
+        }
+    });
     let view = PairView {
         request,
         generated: Arc::new(generated),
@@ -124,6 +135,7 @@ fn answer_pair(request: PairRequest, shelf: &Shelf, teller: &Teller, failed: &mu
         matte,
         similarity,
         compared: None,
+        signals,
     };
     teller.tell(Event::Pair(Arc::new(view)));
 }

@@ -26,4 +26,4 @@ pub use kmeans::{KMeans, kmeans, nearest, silhouette};
 pub use noise_band::NoiseBand;
 pub use one_to_many::{Bar, Sample, Spread, histogram, one_to_many, one_to_many_reference};
 pub use reference_heap::reference_best;
-pub use signals::{LatentMap, SignalWatch, Signals};
+pub use signals::{Gathered, SignalWatch};

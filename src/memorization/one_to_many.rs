@@ -138,6 +138,7 @@ mod tests {
             }],
             measures: Default::default(),
             noise_norm: Vec::new(),
+            signals: None,
             seconds: 0.0,
             thumbnail: Default::default(),
             variant: None,

@@ -7,36 +7,22 @@
 //! - *Score difference* (2605.26756): `(ε_c − ε_∅)²` at the last step, summed over channels.
 //! - *Attention entropy* (Ren et al., ECCV 2024): `D` and `E`, higher for memorized prompts.
 
-use crate::diffusion::{LayerSet, Observer, Pipeline, ProbeSet, Site, Step};
+use crate::{
+    diffusion::{LayerSet, Observer, Pipeline, ProbeSet, Site, Step},
+    study::{LatentMap, SignalMaps, Signals},
+};
 use candle_core::{D, DType, Device, IndexOp, Result, Tensor};
 use std::{collections::BTreeSet, ops::ControlFlow};
 
-/// Numbers over the latents' pixels.
+/// What was gathered of one picture.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LatentMap {
-    /// Width in latents.
-    pub width: usize,
-    /// Height in latents.
-    pub height: usize,
-    /// Row-major.
-    pub values: Vec<f32>,
-}
-
-/// What was gathered of one picture. Parts that need guidance, or attention at full resolution, can be absent.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Signals {
+pub struct Gathered {
     /// `‖ε_c − ε_∅‖₂` at each step; empty without guidance.
     pub noise_norm: Vec<f32>,
-    /// Attention to the end token at the last step.
-    pub ending: Option<LatentMap>,
-    /// `LD`: the noise norm where the ending is bright.
-    pub localised: Option<f32>,
-    /// `(ε_c − ε_∅)²` at the last step, summed over channels.
-    pub difference: Option<LatentMap>,
-    /// Ren et al.'s `D`: entropy over the last fifth of the steps, and how it grew at the end and padding tokens.
-    pub entropy_late: Option<f32>,
-    /// Ren et al.'s `E`: entropy of the fourth cross-attention at the first step.
-    pub entropy_first: Option<f32>,
+    /// Numbers that are kept with the picture; without their file.
+    pub signals: Signals,
+    /// Maps that are kept beside it.
+    pub maps: SignalMaps,
 }
 
 /// Gathers signals of all pictures of one drawing. Another observer can be put behind it: it sees everything.
@@ -45,7 +31,8 @@ pub struct SignalWatch {
     /// Tokens of the prompt, start and end included.
     length: usize,
     full: BTreeSet<usize>,
-    entropy: bool,
+    /// Whether attention means anything.
+    attention: bool,
     next: usize,
     pictures: Vec<Picture>,
     trouble: Option<candle_core::Error>,
@@ -69,17 +56,13 @@ struct Picture {
 const ENTROPY_LAYER: usize = 3;
 
 impl SignalWatch {
-    /// For a drawing of `prompt` in so many evaluations of the network. With `entropy`, attention of all layers is
-    /// looked at in the first and the last fifth of the steps, which costs some time.
+    /// For a drawing of `prompt` in so many evaluations of the network. Attention of all layers is looked at in the
+    /// first step and the last fifth of the steps; never where a variant replaces the prompt's embedding, since nobody
+    /// knows which of its tokens is the end.
     ///
     /// # Errors
     /// A sentence of the tokenizer library.
-    pub fn new(
-        pipeline: &Pipeline,
-        prompt: &str,
-        steps: usize,
-        entropy: bool,
-    ) -> std::result::Result<Self, String> {
+    pub fn new(pipeline: &Pipeline, prompt: &str, steps: usize) -> std::result::Result<Self, String> {
         let ids = pipeline.tokenizer().encode(prompt)?;
         let blocks = pipeline.unet().config().transformer_blocks();
         let full = blocks
@@ -90,7 +73,7 @@ impl SignalWatch {
             steps,
             length: pipeline.tokenizer().end_position(&ids) + 1,
             full: full.map(|(i, _)| i).collect(),
-            entropy,
+            attention: !pipeline.replaces_embedding(prompt),
             next: 0,
             pictures: Vec::new(),
             trouble: None,
@@ -103,14 +86,14 @@ impl SignalWatch {
     }
 
     fn watches_entropy(&self, step: usize) -> bool {
-        self.entropy && (step == 0 || step >= self.late())
+        self.attention && (step == 0 || step >= self.late())
     }
 
     /// What was gathered, picture by picture.
     ///
     /// # Errors
     /// What went wrong inside the tensor library on the way.
-    pub fn finish(self) -> Result<Vec<Signals>> {
+    pub fn finish(self) -> Result<Vec<Gathered>> {
         if let Some(error) = self.trouble {
             return Err(error);
         }
@@ -156,6 +139,7 @@ impl SignalWatch {
         let (n, _, _, tokens) = conditional.dims4()?;
         self.pictures.resize_with(n, Picture::default);
         let end = (self.length - 1).min(tokens - 1);
+        let watches_entropy = self.watches_entropy(site.step);
         for (i, picture) in self.pictures.iter_mut().enumerate() {
             let one = conditional.i(i)?;
             if site.step + 1 == self.steps && self.full.contains(&site.index) {
@@ -169,7 +153,7 @@ impl SignalWatch {
                         .to_vec1()?,
                 });
             }
-            if self.entropy && (site.step == 0 || site.step >= self.steps - (self.steps / 5).max(1)) {
+            if watches_entropy {
                 let per_token = one.mean(1)?.mean(0)?.to_vec1::<f32>()?;
                 if site.step == 0 && site.index == ENTROPY_LAYER {
                     picture.first = Some(entropy(&per_token));
@@ -189,7 +173,7 @@ impl SignalWatch {
 }
 
 impl Picture {
-    fn finish(self, late: usize) -> Signals {
+    fn finish(self, late: usize) -> Gathered {
         let (height, width) = self.size;
         let area = height * width;
         let ending = (!self.ending.is_empty()).then(|| {
@@ -207,21 +191,19 @@ impl Picture {
                 values,
             }
         });
-        let localised = ending
-            .as_ref()
-            .filter(|_| !self.differences.is_empty())
-            .map(|mask| {
+        let localised = match &ending {
+            Some(mask) => {
                 let mean = mask.values.iter().sum::<f32>() / area as f32;
                 let masked = |values: &Vec<f32>| {
-                    norm(
-                        values
-                            .chunks(area)
-                            .flat_map(|plane| plane.iter().zip(&mask.values).map(|(v, m)| v * m)),
-                    )
+                    let products = values
+                        .chunks(area)
+                        .flat_map(|plane| plane.iter().zip(&mask.values).map(|(v, m)| v * m));
+                    norm(products) / mean
                 };
-                let sum: f32 = self.differences.iter().map(masked).sum();
-                sum / self.differences.len() as f32 / mean
-            });
+                self.differences.iter().map(masked).collect()
+            }
+            None => Vec::new(),
+        };
         let difference = self.differences.last().map(|values| {
             let mut sums = vec![0.0; area];
             for plane in values.chunks(area) {
@@ -240,13 +222,16 @@ impl Picture {
                 |f: fn(&(usize, f32, f32)) -> f32| end.iter().map(|e| f(e)).sum::<f32>() / end.len() as f32;
             mean(|e| e.1) + mean(|e| e.2) - first.2
         });
-        Signals {
+        Gathered {
             noise_norm: self.norms,
-            ending,
-            localised,
-            difference,
-            entropy_late,
-            entropy_first: self.first,
+            signals: Signals {
+                ending: ending.as_ref().and_then(LatentMap::mean),
+                localised,
+                entropy_late,
+                entropy_first: self.first,
+                maps: None,
+            },
+            maps: SignalMaps { ending, difference },
         }
     }
 }
@@ -263,7 +248,7 @@ impl Observer for SignalWatch {
     fn probe(&self) -> ProbeSet {
         let layers = if self.watches_entropy(self.next) {
             LayerSet::All
-        } else if self.next + 1 == self.steps {
+        } else if self.attention && self.next + 1 == self.steps {
             LayerSet::Only(self.full.clone())
         } else {
             return ProbeSet::none();
@@ -311,11 +296,12 @@ mod tests {
             entropies: vec![(0, 1.0, 0.25), (8, 2.0, 0.5), (9, 3.0, 1.0)],
             ..Picture::default()
         };
-        let signals = picture.finish(8);
-        // A constant mask cancels out: the mean of the norms 5 and 1.
-        assert_eq!(signals.localised, Some(3.0));
-        assert_eq!(signals.ending, Some(map));
-        assert_eq!(signals.difference.unwrap().values, [0.0, 1.0]);
+        let Gathered { signals, maps, .. } = picture.finish(8);
+        // A constant mask cancels out: the norms 5 and 1.
+        assert_eq!(signals.localised, [5.0, 1.0]);
+        assert_eq!(signals.localised_mean(), Some(3.0));
+        assert_eq!((signals.ending, maps.ending), (Some(0.5), Some(map)));
+        assert_eq!(maps.difference.unwrap().values, [0.0, 1.0]);
         assert_eq!(signals.entropy_late, Some(2.5 + 0.75 - 0.25));
         assert!((entropy(&[0.5, 0.5, 0.0]) - std::f32::consts::LN_2).abs() < 1e-6);
     }

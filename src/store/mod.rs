@@ -20,6 +20,7 @@ mod run_parameters;
 mod run_reading;
 mod run_writing;
 mod scores_csv;
+mod signal_maps;
 mod skipped_csv;
 mod study_file;
 mod toml_keys;
@@ -37,13 +38,14 @@ pub use picture::{picture_text, write_picture};
 pub use prompt_clusters::read_clusters;
 pub use prompts::{MAX_PROMPT_CHARS, MAX_PROMPTS, read_prompts};
 pub use recognise::{Recognised, recognise};
-pub use record::{GalleryNames, Record, RecordMatch};
+pub use record::{GalleryNames, Record, RecordMatch, RecordSignals};
 pub use run::Run;
 pub use run_parameters::{Places, RUN_FORMAT, RunParameters};
 pub use run_writing::WrittenPicture;
 pub use scores_csv::{
     ScoreColumn, ScoreRow, best_rows, read_scores, write_scores, write_scores_with, write_scores_with_null,
 };
+pub use signal_maps::{read_signal_maps, signal_maps_bytes};
 pub use skipped_csv::{SKIPPED_FILE, write_skipped};
 pub use study_file::{STUDY_FILE, STUDY_FORMAT, StudyFile};
 pub use variant_file::{VARIANT_FORMAT, read_variant, write_variant};

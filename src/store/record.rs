@@ -2,7 +2,7 @@
 
 use crate::study::{
     EmbeddingCosine, GalleryImage, Generation, GenerationKey, Match, Measures, PairMeasures, RegionScores,
-    gallery_names, recorded_names,
+    Signals, gallery_names, recorded_names,
 };
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,50 @@ pub struct RecordMatch {
     pub gallery: u32,
     /// Scores of the pair.
     pub scores: RegionScores,
+}
+
+/// What was seen while a picture formed, besides its noise norm; see [`Signals`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordSignals {
+    /// Mean of the bright-ending map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<f32>,
+    /// The noise norm where the ending is bright, at each step; a value that is not finite is written as `null`.
+    #[serde(default, with = "finite_or_null", skip_serializing_if = "Vec::is_empty")]
+    pub localised: Vec<f32>,
+    /// `D` of the attention's entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy_late: Option<f32>,
+    /// `E` of the attention's entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy_first: Option<f32>,
+    /// The file with the maps, relative to the run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maps: Option<String>,
+}
+
+impl RecordSignals {
+    /// For a record whose maps lie at a place in the run's folder.
+    pub fn new(signals: &Signals, maps: Option<String>) -> Self {
+        let finite = |v: Option<f32>| v.filter(|v| v.is_finite());
+        Self {
+            ending: finite(signals.ending),
+            localised: signals.localised.clone(),
+            entropy_late: finite(signals.entropy_late),
+            entropy_first: finite(signals.entropy_first),
+            maps,
+        }
+    }
+
+    fn signals(&self, folder: &Path) -> Signals {
+        Signals {
+            ending: self.ending,
+            localised: self.localised.clone(),
+            entropy_late: self.entropy_late,
+            entropy_first: self.entropy_first,
+            maps: self.maps.as_ref().map(|m| folder.join(m)),
+        }
+    }
 }
 
 /// A finished picture. Says nothing that differs between two runs of the same parameters: the time it took
@@ -53,6 +97,9 @@ pub struct Record {
     /// Other measures beside the best training image; not part of the verdict. Missing in lines of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measures: Option<PairMeasures>,
+    /// Other signs seen while drawing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<RecordSignals>,
 }
 
 impl Record {
@@ -64,6 +111,9 @@ impl Record {
         check_relative("image", &self.image)?;
         if let Some(matte) = &self.matte {
             check_relative("matte", matte)?;
+        }
+        if let Some(maps) = self.signals.as_ref().and_then(|s| s.maps.as_ref()) {
+            check_relative("signals.maps", maps)?;
         }
         if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err("sha256 is not a SHA-256 hash".to_owned());
@@ -116,6 +166,7 @@ impl Record {
                 embedding: self.embedding.clone(),
             },
             noise_norm: self.noise_norm.clone(),
+            signals: self.signals.as_ref().map(|s| Arc::new(s.signals(folder))),
             seconds,
             thumbnail: Arc::new(thumbnail),
             variant,

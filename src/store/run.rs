@@ -6,6 +6,7 @@
 //! timings.jsonl       how long each picture took: the one thing that differs between equal runs
 //! images/             img_0003_01.png …, lossless, with prompt and parameters as text chunks
 //! mattes/             the same names, 8-bit grey
+//! signals/            the same names, .safetensors: maps that were seen while drawing
 //! run.lock            locked while a process writes
 //! ```
 //! A picture's files are complete before its record is written, and a record counts only with its line end:
@@ -31,6 +32,7 @@ pub(super) const RECORDS: &str = "generations.jsonl";
 pub(super) const TIMINGS: &str = "timings.jsonl";
 pub(super) const IMAGES: &str = "images";
 pub(super) const MATTES: &str = "mattes";
+pub(super) const SIGNALS: &str = "signals";
 const NOT_OPENED: &str = "The run cannot be opened";
 
 /// An open run.
@@ -67,7 +69,8 @@ impl Run {
         for entry in fs::read_dir(folder).map_err(|e| failed(&e))? {
             let name = entry.map_err(|e| failed(&e))?.file_name();
             let name = name.to_string_lossy();
-            if ![LOCK, IMAGES, MATTES, RECORDS, TIMINGS].contains(&&*name) && !name.starts_with('.') {
+            if ![LOCK, IMAGES, MATTES, SIGNALS, RECORDS, TIMINGS].contains(&&*name) && !name.starts_with('.')
+            {
                 return Err(Problem::new(
                     "This folder is not empty",
                     "Choose a new or an empty folder for the run.",
@@ -166,7 +169,7 @@ impl Run {
         let failed = |path: &Path, e: &io::Error| Problem::io(NOT_OPENED, path, e);
         let mut run = Self::load(folder)?;
         run.notices.extend(notice);
-        for part in [IMAGES, MATTES] {
+        for part in [IMAGES, MATTES, SIGNALS] {
             let part = folder.join(part);
             fs::create_dir_all(&part).map_err(|e| failed(&part, &e))?;
             atomic::remove_leftovers(&part).map_err(|e| failed(&part, &e))?;

@@ -4,10 +4,11 @@ use super::{
     atomic, picture,
     record::Record,
     record_lines::{self, Timing},
-    run::{IMAGES, MATTES, RECORDS, Run, TIMINGS},
+    run::{IMAGES, MATTES, RECORDS, Run, SIGNALS, TIMINGS},
     run_lock::not_a_device,
+    signal_maps::signal_maps_bytes,
 };
-use crate::study::{GenerationKey, Problem};
+use crate::study::{GenerationKey, Problem, SignalMaps};
 use image::{GrayImage, RgbImage};
 use sha2::{Digest, Sha256};
 use std::{
@@ -95,6 +96,25 @@ impl Run {
         text: &[(&'static str, String)],
     ) -> Result<WrittenPicture, Problem> {
         self.write_png(MATTES, key, picture::encode(matte, matte.dimensions(), 1, text))
+    }
+
+    /// Saves the maps that were seen while a picture formed. The path relative to the run's folder, for
+    /// [`RecordSignals::maps`](super::RecordSignals::maps), and the file.
+    ///
+    /// # Errors
+    /// As [`Run::write_image`].
+    pub fn write_signal_maps(
+        &self,
+        key: &GenerationKey,
+        maps: &SignalMaps,
+    ) -> Result<(String, PathBuf), Problem> {
+        self.writer.as_ref().ok_or_else(|| self.read_only())?;
+        let relative = signals_place(key);
+        let path = self.folder.join(&relative);
+        let failed = |e: io::Error| Problem::io("The maps of a picture could not be saved", &path, &e);
+        let bytes = signal_maps_bytes(maps).map_err(|e| failed(io::Error::other(e)))?;
+        atomic::write(&path, &bytes).map_err(failed)?;
+        Ok((relative, path))
     }
 
     fn write_png(
@@ -218,6 +238,12 @@ impl Run {
             .map(|bytes| put(format!("{MATTES}/{}.png", record.key), &bytes))
             .transpose()?;
         (record.image, record.matte) = (placed, matte);
+        if let Some(signals) = &mut record.signals {
+            // A picture counts without its maps.
+            let maps = signals.maps.take().and_then(|relative| read(&relative).ok());
+            let maps = maps.map(|bytes| put(signals_place(&record.key), &bytes));
+            signals.maps = maps.transpose()?;
+        }
         let seconds = from.seconds(&record.key).unwrap_or(0.0);
         self.append(record, seconds)
     }
@@ -234,6 +260,10 @@ impl Run {
     fn read_only(&self) -> Problem {
         Problem::new("This run is open for reading only", "Resume it to add pictures.").at(&self.folder)
     }
+}
+
+fn signals_place(key: &GenerationKey) -> String {
+    format!("{SIGNALS}/{key}.safetensors")
 }
 
 /// Whether a file name has only letters that every system has in a name.
@@ -281,6 +311,7 @@ mod tests {
             noise_norm: Vec::new(),
             embedding: None,
             measures: None,
+            signals: None,
         };
         run.append(record(0), 1.0).unwrap();
         // A device that is always full takes the place of the file.

@@ -1,6 +1,6 @@
 //! One generated picture and what was found out about it.
 
-use super::{Measures, RegionScores, Thresholds, Verdict};
+use super::{Measures, RegionScores, Signals, Thresholds, Verdict};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -51,6 +51,8 @@ pub struct Generation {
     /// `‖ε_cond − ε_uncond‖₂` per denoising step, in latent units (Wen et al., ICLR 2024); empty when
     /// guidance was off.
     pub noise_norm: Vec<f32>,
+    /// Other signs seen while drawing; `None` for pictures drawn elsewhere, or by a version that did not look.
+    pub signals: Option<Arc<Signals>>,
     /// Seconds spent drawing the picture.
     pub seconds: f32,
     /// Small copy for lists, at most 128 px on a side; empty where it is to be read from disk once it is in view.

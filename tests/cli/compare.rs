@@ -37,6 +37,7 @@ fn run(folder: &Path, parameters: &RunParameters, scores: [(f32, f32); 4], shade
             }],
             embedding: None,
             measures: None,
+            signals: None,
             noise_norm: Vec::new(),
         };
         run.append(record, 2.0).unwrap();

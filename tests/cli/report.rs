@@ -63,6 +63,7 @@ fn make_run(folder: &Path, shift: f32) {
             noise_norm: vec![3.0, 2.0, f32::NAN],
             embedding: None,
             measures: None,
+            signals: None,
         };
         run.append(record, 1.0).unwrap();
     }

@@ -46,6 +46,7 @@ fn add(run: &mut Run, prompt: u32, seed: u64, training: &str) {
         noise_norm: vec![1.0, 2.0],
         embedding: None,
         measures: None,
+        signals: None,
     };
     run.append(record, 0.5).unwrap();
 }

@@ -61,6 +61,7 @@ fn draw(run: &mut Run, key: GenerationKey) -> Result<(), Problem> {
         noise_norm: vec![1.25, f32::NAN, 0.1],
         embedding: None,
         measures: None,
+        signals: None,
     };
     // Never the same time twice: nothing of it may reach the records.
     run.append(

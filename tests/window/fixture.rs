@@ -184,6 +184,7 @@ pub fn generation(key: GenerationKey) -> Generation {
         matches,
         measures: Default::default(),
         noise_norm: pull(key, 50),
+        signals: None,
         seconds: 4.2,
         thumbnail: Arc::new(scene(key.prompt, key.prompt + key.seed as u32, 64)),
         variant: None,
@@ -210,6 +211,7 @@ pub fn pair(request: pentimento::engine::PairRequest) -> PairView {
         generated: Arc::new(generated),
         training: request.gallery.map(|g| Arc::new(scene(prompt, g, SIDE))),
         matte: Some(Arc::new(matte)),
+        signals: None,
         similarity: request.gallery.map(|_| Arc::new(similarity)),
         compared: None,
     }

@@ -259,6 +259,7 @@ fn pictures_of_odd_sizes_do_no_harm() {
         generated: Arc::new(scene(0, 0, 40)),
         training: Some(Arc::new(scene(0, 1, 24))),
         matte: Some(Arc::new(image::GrayImage::new(7, 3))),
+        signals: None,
         similarity: Some(Arc::new(image::GrayImage::new(5, 9))),
         compared: None,
     })));
