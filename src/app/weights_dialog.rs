@@ -207,6 +207,8 @@ fn list(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog) {
                 let under_way = fetching.is_some_and(|(name, _)| name == model.name);
                 let right = egui::Layout::right_to_left(egui::Align::Center);
                 ui.with_layout(right, |ui| {
+                    // The scroll bar lies over the contents.
+                    ui.add_space(4.0 * UNIT);
                     if found.is_some() {
                         ui.label(RichText::new("here").color(cx.theme.accent));
                     } else if !under_way {
