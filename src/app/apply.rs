@@ -174,6 +174,7 @@ impl State {
         } else if self.import.take().is_some() {
         } else if open.path {
             open.path = false;
+            open.path_imports = false;
         } else if open.run_settings {
             open.run_settings = false;
         } else if open.present {
@@ -281,7 +282,10 @@ impl App {
             Action::PickCell(cell) => state.compare.cell = cell,
             Action::SavePath(text) => state.compare.save_path = text,
             Action::PathDraft(text) => state.path_draft = text,
-            Action::ShowPath(open) => state.open.path = open,
+            Action::ShowPath(open) => {
+                state.open.path = open;
+                state.open.path_imports = false;
+            }
             Action::ShowRunSettings(open) => state.open.run_settings = open,
             Action::Hover(key) => state.hovered = key,
             Action::ShowInFolder(path) => self.show_in_folder(&path),
@@ -508,7 +512,10 @@ impl App {
             Command::OpenFolder => self.dialogs.ask(ctx, Wanted::Folder),
             Command::OpenFile => self.dialogs.ask(ctx, Wanted::File),
             Command::ImportImages => self.dialogs.ask(ctx, Wanted::ImportFolder),
-            Command::OpenPath => state.open.path = !state.open.path,
+            Command::OpenPath => {
+                state.open.path = !state.open.path;
+                state.open.path_imports = false;
+            }
             Command::Run => {
                 let chosen = &state.selection.prompts;
                 let prompts = state

@@ -8,13 +8,18 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread,
+    time::{Duration, Instant},
 };
 
 /// Opens dialogs and collects what was chosen.
 pub struct Dialogs {
-    chosen: Sender<(Wanted, PathBuf)>,
-    inbox: Receiver<(Wanted, PathBuf)>,
+    chosen: Sender<(Wanted, Option<PathBuf>)>,
+    inbox: Receiver<(Wanted, Option<PathBuf>)>,
 }
+
+/// Nobody sees a dialog and dismisses it faster than this: it was never shown. Without a portal and without zenity the
+/// answer comes within 40 ms.
+const UNSEEN: Duration = Duration::from_millis(250);
 
 /// What a dialog is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,18 +44,20 @@ impl Default for Dialogs {
 }
 
 impl Dialogs {
-    /// Opens a dialog. Nothing comes of it when it is cancelled, or when this desktop cannot show one
-    /// (rfd cannot tell the two apart): the path field is there for that.
+    /// Opens a dialog. Nothing comes of it when it is cancelled; where this desktop cannot show one, no path comes
+    /// of it (rfd does not tell the two apart, the time it takes does).
     pub fn ask(&self, ctx: &egui::Context, wanted: Wanted) {
         let dialog = rfd::AsyncFileDialog::new().set_title("Open in Pentimento");
         let (chosen, ctx) = (self.chosen.clone(), ctx.clone());
         let started = thread::Builder::new().name("file dialog".into()).spawn(move || {
+            let asked = Instant::now();
             let picked = match wanted {
                 Wanted::Folder | Wanted::ImportFolder => wait(dialog.pick_folder()),
                 Wanted::File | Wanted::ImportTable | Wanted::ImportPrompts => wait(dialog.pick_file()),
             };
-            if let Some(handle) = picked {
-                chosen.send((wanted, handle.path().to_path_buf())).ok();
+            let path = picked.map(|handle| handle.path().to_path_buf());
+            if path.is_some() || asked.elapsed() < UNSEEN {
+                chosen.send((wanted, path)).ok();
                 ctx.request_repaint();
             }
         });
@@ -59,8 +66,8 @@ impl Dialogs {
         }
     }
 
-    /// Paths chosen since the last look, and what for.
-    pub fn chosen(&self) -> impl Iterator<Item = (Wanted, PathBuf)> + '_ {
+    /// Paths chosen since the last look, and what for; no path where no dialog could be shown.
+    pub fn chosen(&self) -> impl Iterator<Item = (Wanted, Option<PathBuf>)> + '_ {
         self.inbox.try_iter()
     }
 }

@@ -137,6 +137,8 @@ pub struct Open {
     pub tour: Option<usize>,
     /// The field for a path.
     pub path: bool,
+    /// Whether the path is that of pictures to import.
+    pub path_imports: bool,
     /// Seeds, steps, guidance, size.
     pub run_settings: bool,
     /// Full-screen stage.

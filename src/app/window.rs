@@ -19,7 +19,10 @@ use super::{
     tour,
     weights_dialog::{self, WeightOptions, WeightsLink},
 };
-use crate::engine::{EngineHandle, PairRequest, PairView, ViewRequest};
+use crate::{
+    engine::{EngineHandle, PairRequest, PairView, ViewRequest},
+    study::Problem,
+};
 use eframe::egui_wgpu;
 use egui::{Context, Frame, Panel, TextEdit, Ui, UiBuilder, WidgetInfo, vec2};
 use std::{
@@ -247,8 +250,12 @@ impl App {
         self.hear_weights(ctx);
         self.load_earlier_results();
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
-        let chosen: Vec<(Wanted, PathBuf)> = self.dialogs.chosen().collect();
+        let chosen: Vec<(Wanted, Option<PathBuf>)> = self.dialogs.chosen().collect();
         for (wanted, path) in chosen {
+            let Some(path) = path else {
+                self.ask_for_path(wanted);
+                continue;
+            };
             let mut dialog = self.state.import.clone();
             match (wanted, &mut dialog) {
                 (Wanted::ImportFolder, _) => self.actions.push(Action::Survey(path)),
@@ -264,6 +271,25 @@ impl App {
         self.actions
             .extend(dropped.iter().map(|f| Action::Open(f.path().to_path_buf())));
         self.carry_out(ctx);
+    }
+
+    /// Where no file dialog can be shown: a field for the path instead.
+    fn ask_for_path(&mut self, wanted: Wanted) {
+        match wanted {
+            // The import dialog has fields of its own for these.
+            Wanted::ImportTable | Wanted::ImportPrompts => {}
+            Wanted::Folder | Wanted::File => self.state.open.path = true,
+            Wanted::ImportFolder => {
+                self.state.open.path = true;
+                self.state.open.path_imports = true;
+            }
+        }
+        let advice = "Write the path instead. Installing xdg-desktop-portal or zenity brings the dialog back.";
+        let told = Problem::new("This desktop shows no file dialogs", advice);
+        // Once is enough.
+        if !self.state.notices.iter().any(|n| n.problem == told) {
+            self.state.notice(told, false);
+        }
     }
 
     /// Carries out everything asked for; true when there was something.
@@ -333,7 +359,9 @@ impl App {
     fn show(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
         focus::skip(&ctx);
-        let pressed = keys::pressed(&ctx, ctx.text_edit_focused());
+        // A field that opens has the focus a frame later; letters that come before are none the less meant for it.
+        let asking = self.state.open.path || self.state.open.palette.is_some();
+        let pressed = keys::pressed(&ctx, asking || ctx.text_edit_focused());
         self.actions.extend(pressed);
         self.carry_out(&ctx);
         if let Some(wait) = autoplay::advance(&mut self.state, ctx.input(|i| i.time)) {
@@ -483,9 +511,18 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
     }
     let modal = egui::Modal::new(egui::Id::unique("open by path")).show(ctx, |ui| {
         ui.set_width(460.0);
-        ui.label("Folder or file to open");
+        let imports = cx.state.open.path_imports;
+        ui.label(if imports {
+            "Folder of pictures to import"
+        } else {
+            "Folder or file to open"
+        });
         let mut text = cx.state.path_draft.clone();
-        let hint = "a study, a checkpoint, a gallery, or a list of prompts";
+        let hint = if imports {
+            "finished pictures, compared with the open gallery"
+        } else {
+            "a study, a checkpoint, a gallery, or a list of prompts"
+        };
         let field = TextEdit::singleline(&mut text)
             .hint_text(hint)
             .desired_width(f32::INFINITY);
@@ -503,7 +540,13 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
             let path = text.trim().trim_matches('"');
             let can = !path.is_empty();
             if super::controls::main_button(ui, cx.theme, can, "Open").clicked() || (enter && can) {
-                cx.ask(Action::Open(PathBuf::from(path)));
+                let path = PathBuf::from(path);
+                cx.ask(Action::ShowPath(false));
+                cx.ask(if imports {
+                    Action::Survey(path)
+                } else {
+                    Action::Open(path)
+                });
             }
             if ui.button("Cancel").clicked() {
                 cx.ask(Action::ShowPath(false));
