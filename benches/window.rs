@@ -90,6 +90,7 @@ impl Window {
                         matte: None,
                         similarity: None,
                         compared: None,
+                        signals: None,
                     })));
                 }
                 ViewRequest::Thumbnails(wishes) => {

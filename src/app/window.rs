@@ -284,7 +284,8 @@ impl App {
                 self.state.open.path_imports = true;
             }
         }
-        let advice = "Write the path instead. Installing xdg-desktop-portal or zenity brings the dialog back.";
+        let advice =
+            "Write the path instead. Installing xdg-desktop-portal or zenity brings the dialog back.";
         let told = Problem::new("This desktop shows no file dialogs", advice);
         // Once is enough.
         if !self.state.notices.iter().any(|n| n.problem == told) {

@@ -96,6 +96,8 @@ impl Many {
             seconds: 0.0,
             thumbnail: Arc::default(),
             variant: None,
+            measures: Default::default(),
+            signals: None,
         }
     }
 
@@ -167,6 +169,8 @@ impl Many {
                     .collect(),
                 noise_norm: Vec::new(),
                 embedding: None,
+                measures: None,
+                signals: None,
             };
             serde_json::to_writer(&mut lines, &record).unwrap();
             lines.write_all(b"\n").unwrap();
