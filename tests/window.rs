@@ -36,5 +36,3 @@ mod states;
 mod study;
 #[path = "window/tour.rs"]
 mod tour;
-#[path = "window/weights.rs"]
-mod weights;

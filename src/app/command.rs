@@ -196,7 +196,6 @@ impl Command {
             Present,
             Autoplay,
             Tour,
-            Weights,
             Listen,
             ToggleTheme,
             LargerType,

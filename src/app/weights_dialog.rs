@@ -197,6 +197,9 @@ pub fn ui(ctx: &Context, cx: &mut Cx<'_>) {
     }
 }
 
+/// Width kept for a line's button, beside the scroll bar.
+const BUTTON_COLUMN: f32 = 80.0;
+
 fn list(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog) {
     let words = "Get asks first, and shows where the file comes from. Nothing is fetched otherwise.";
     ui.label(RichText::new(words).small().color(cx.theme.weak));
@@ -205,31 +208,26 @@ fn list(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog) {
         for (model, found) in &open.shelf.models {
             ui.horizontal(|ui| {
                 let under_way = fetching.is_some_and(|(name, _)| name == model.name);
-                let right = egui::Layout::right_to_left(egui::Align::Center);
-                ui.with_layout(right, |ui| {
-                    // The scroll bar lies over the contents.
-                    ui.add_space(4.0 * UNIT);
-                    if found.is_some() {
-                        ui.label(RichText::new("here").color(cx.theme.accent));
-                    } else if !under_way {
-                        let button = ui.add_enabled(fetching.is_none(), egui::Button::new("Get"));
-                        let name = format!("Get {}", model.name);
-                        button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &name));
-                        if button.clicked() {
-                            wish(cx, WeightsWish::Look(Some(model.name)));
-                        }
-                    }
-                    ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
-                        let words = format!("{} · {}", model.title, model.purpose.words());
-                        ui.label(words);
-                        let words = match found {
-                            Some(found) => format!("{} ({})", found.path.display(), found.place),
-                            None => format!("{} · {} · {}", model.size(), model.licence, model.note),
-                        };
-                        let words = RichText::new(words).small().color(cx.theme.weak);
-                        ui.add(egui::Label::new(words).truncate());
-                    });
+                ui.vertical(|ui| {
+                    ui.set_width((ui.available_width() - BUTTON_COLUMN).max(BUTTON_COLUMN));
+                    ui.label(format!("{} · {}", model.title, model.purpose.words()));
+                    let words = match found {
+                        Some(found) => format!("{} ({})", found.path.display(), found.place),
+                        None => format!("{} · {} · {}", model.size(), model.licence, model.note),
+                    };
+                    let words = RichText::new(words).small().color(cx.theme.weak);
+                    ui.add(egui::Label::new(words).truncate());
                 });
+                if found.is_some() {
+                    ui.label(RichText::new("here").color(cx.theme.accent));
+                } else if !under_way {
+                    let button = ui.add_enabled(fetching.is_none(), egui::Button::new("Get"));
+                    let name = format!("Get {}", model.name);
+                    button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &name));
+                    if button.clicked() {
+                        wish(cx, WeightsWish::Look(Some(model.name)));
+                    }
+                }
             });
         }
     });

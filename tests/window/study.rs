@@ -17,8 +17,12 @@ fn an_empty_window_says_what_to_do() {
     let mut fed = Fed::plain();
     fed.harness.run();
     fed.harness.get_by_label("See what a model remembers");
-    fed.harness.get_by_label("Open folder…");
-    fed.harness.get_by_label("Open by path…").click();
+    assert!(fed.harness.query_all_by_label("Open folder…").next().is_some());
+    fed.harness
+        .query_all_by_label("Open by path…")
+        .next()
+        .unwrap()
+        .click();
     fed.settle();
     fed.harness.get_by_label("Path").focus();
     fed.harness.run();
