@@ -30,8 +30,16 @@ fn recovers(name: &str, fault: &str, wants: &[&str]) {
 #[test]
 fn a_full_disk_loses_nothing() {
     // While a picture is written; while a record is written, half of it already there.
-    recovers("full-picture", "write:5+:ENOSPC", &["disk is full", "images"]);
-    recovers("full-record", "write:8+:half-ENOSPC", &["disk is full"]);
+    recovers(
+        "full-picture",
+        "write@/images/:2+:ENOSPC",
+        &["disk is full", "images"],
+    );
+    recovers(
+        "full-record",
+        "write@/generations.jsonl:2+:half-ENOSPC",
+        &["disk is full", "generations.jsonl"],
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
  *
  * FAULT_UNDER  folder: only operations on paths below it count
  * FAULT        OPERATION:N:ACTION, e.g. "fsync:3:kill-before"
- *              OPERATION  open | write | fsync | rename | any
- *              N          the N-th such operation, from 1; "N+" means from the N-th on
+ *              OPERATION  open | write | fsync | rename | any, followed or not by "@PART": then only paths that hold PART count
+ *              N          the N-th such operation, from 1; "N+" means from the N-th on, whatever the path
  *              ACTION     stop (waits there for ever) | kill-before | kill-half (writes only: half of it, then the kill) | kill-after |
  *                         ENOSPC | EIO | EROFS | half-ENOSPC (writes only: half of it, the rest refused)
  * FAULT_LOG    file that every operation is noted in, one "OPERATION path" a line
@@ -25,6 +25,8 @@
 enum action { NONE, KILL_BEFORE, KILL_HALF, KILL_AFTER, REFUSE, REFUSE_HALF };
 
 static atomic_long seen;
+/* Set once an "N+" fault has begun. */
+static atomic_int begun;
 
 static void die(void) {
     kill(getpid(), SIGKILL);
@@ -53,13 +55,17 @@ static enum action decide(const char *operation, const char *path, int *error) {
     note(operation, path);
     const char *fault = getenv("FAULT");
     if (!fault) return NONE;
-    char wanted[16] = "", action[32] = "", number[32] = "";
-    if (sscanf(fault, "%15[^:]:%31[^:]:%31s", wanted, number, action) != 3) return NONE;
+    char wanted[64] = "", action[32] = "", number[32] = "";
+    if (sscanf(fault, "%63[^:]:%31[^:]:%31s", wanted, number, action) != 3) return NONE;
+    char *part = strchr(wanted, '@');
+    if (part) *part++ = 0;
     if (strcmp(wanted, "any") != 0 && strcmp(wanted, operation) != 0) return NONE;
-    long now = atomic_fetch_add(&seen, 1) + 1;
-    long at = atol(number);
-    int onwards = strchr(number, '+') != NULL;
-    if (onwards ? now < at : now != at) return NONE;
+    if (!atomic_load(&begun)) {
+        if (part && !strstr(path, part)) return NONE;
+        long now = atomic_fetch_add(&seen, 1) + 1;
+        if (now != atol(number)) return NONE;
+        if (strchr(number, '+')) atomic_store(&begun, 1);
+    }
     if (strcmp(action, "stop") == 0) {
         for (;;) pause();
     }
