@@ -36,3 +36,5 @@ mod states;
 mod study;
 #[path = "window/tour.rs"]
 mod tour;
+#[path = "window/weights.rs"]
+mod weights;

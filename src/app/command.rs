@@ -196,6 +196,7 @@ impl Command {
             Present,
             Autoplay,
             Tour,
+            Weights,
             Listen,
             ToggleTheme,
             LargerType,

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::study::Verdict;
 use egui::{
-    Align, Align2, Color32, CornerRadius, FontId, Galley, Painter, Pos2, Rect, Response, Role, Sense, Stroke,
-    StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align, Align2, Color32, CornerRadius, FontId, Galley, Painter, Pos2, Rect, Response, Role, ScrollArea,
+    Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -106,6 +106,12 @@ pub fn toggle_enabled(ui: &mut Ui, theme: &Theme, enabled: bool, on: bool, name:
     let response = ui.add_enabled(enabled, button);
     response.widget_info(|| WidgetInfo::selected(Role::Button, enabled, on, name));
     response
+}
+
+/// A list in a dialog: as tall as what it holds, at most `most` points. Without a least height a list asks for no more
+/// than the dialog was tall in the frame before, and grows frame by frame: buttons move away under the pointer.
+pub fn dialog_list(most: f32) -> ScrollArea {
+    ScrollArea::vertical().max_height(most).min_scrolled_height(most)
 }
 
 /// The main action of a place.

@@ -5,7 +5,7 @@ use crate::{
     engine::{ImportJob, ImportPrompts, Survey},
     store::{ImportNames, fb_mem_names},
 };
-use egui::{Context, RichText, ScrollArea, TextEdit, Ui, WidgetInfo};
+use egui::{Context, RichText, TextEdit, Ui, WidgetInfo};
 use std::{path::PathBuf, sync::Arc};
 
 /// How the names are read.
@@ -312,8 +312,7 @@ fn preview(ui: &mut Ui, cx: &Cx<'_>, dialog: &ImportDialog) {
         }
     };
     ui.label(RichText::new(words).color(color));
-    ScrollArea::vertical()
-        .max_height(130.0)
+    controls::dialog_list(130.0)
         .auto_shrink([false, true])
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 1.0;

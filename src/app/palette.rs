@@ -8,9 +8,7 @@ use super::{
     state::Palette,
     theme::{self, UNIT},
 };
-use egui::{
-    Align2, CornerRadius, Id, Key, Modal, Modifiers, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, vec2,
-};
+use egui::{Align2, CornerRadius, Id, Key, Modal, Modifiers, Sense, TextEdit, Ui, WidgetInfo, vec2};
 
 const ROW: f32 = 30.0;
 const MOST_PROMPTS: usize = 12;
@@ -70,7 +68,7 @@ fn contents(ui: &mut Ui, cx: &mut Cx<'_>, mut palette: Palette) {
     palette.row = palette.row.min(last);
     ui.add_space(UNIT);
     let mut done = enter.then_some(palette.row);
-    ScrollArea::vertical().max_height(ROW * 11.0).show(ui, |ui| {
+    controls::dialog_list(ROW * 11.0).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for (i, row) in rows.iter().enumerate() {
             let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());

@@ -8,7 +8,7 @@ use crate::{
     study::Problem,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
-use egui::{Context, ProgressBar, RichText, ScrollArea, TextEdit, Ui, WidgetInfo};
+use egui::{Context, ProgressBar, RichText, TextEdit, Ui, WidgetInfo};
 use std::thread;
 
 /// Where weights come from and go to.
@@ -183,15 +183,18 @@ fn wish(cx: &mut Cx<'_>, wish: WeightsWish) {
 pub fn ui(ctx: &Context, cx: &mut Cx<'_>) {
     let state = cx.state;
     let Some(open) = &state.weights else { return };
-    let modal = egui::Modal::new(egui::Id::unique("weights")).show(ctx, |ui| {
-        ui.set_width(620.0);
-        ui.spacing_mut().item_spacing.y = 1.5 * UNIT;
-        ui.label(RichText::new("Published weights").size(theme::HEADING));
-        match open.chosen.and_then(crate::fetch::model) {
-            Some(model) => confirm(ui, cx, open, model),
-            None => list(ui, cx, open),
-        }
-    });
+    let frame = egui::Frame::popup(&ctx.global_style()).inner_margin(4.0 * UNIT);
+    let modal = egui::Modal::new(egui::Id::unique("weights"))
+        .frame(frame)
+        .show(ctx, |ui| {
+            ui.set_width(620.0);
+            ui.spacing_mut().item_spacing.y = 1.5 * UNIT;
+            ui.label(RichText::new("Published weights").size(theme::HEADING));
+            match open.chosen.and_then(crate::fetch::model) {
+                Some(model) => confirm(ui, cx, open, model),
+                None => list(ui, cx, open),
+            }
+        });
     if modal.should_close() {
         wish(cx, WeightsWish::Close);
     }
@@ -199,53 +202,64 @@ pub fn ui(ctx: &Context, cx: &mut Cx<'_>) {
 
 /// Width kept for a line's button, beside the scroll bar.
 const BUTTON_COLUMN: f32 = 80.0;
+/// Height of the list where the window is tall enough.
+const LIST: f32 = 420.0;
 
 fn list(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog) {
     let words = "Get asks first, and shows where the file comes from. Nothing is fetched otherwise.";
     ui.label(RichText::new(words).small().color(cx.theme.weak));
     let fetching = cx.state.fetching;
-    ScrollArea::vertical().max_height(380.0).show(ui, |ui| {
-        for (model, found) in &open.shelf.models {
-            ui.horizontal(|ui| {
-                let under_way = fetching.is_some_and(|(name, _)| name == model.name);
-                ui.vertical(|ui| {
-                    ui.set_width((ui.available_width() - BUTTON_COLUMN).max(BUTTON_COLUMN));
-                    ui.label(format!("{} · {}", model.title, model.purpose.words()));
-                    let words = match found {
-                        Some(found) => format!("{} ({})", found.path.display(), found.place),
-                        None => format!("{} · {} · {}", model.size(), model.licence, model.note),
-                    };
-                    let words = RichText::new(words).small().color(cx.theme.weak);
-                    ui.add(egui::Label::new(words).truncate());
-                });
-                if found.is_some() {
-                    ui.label(RichText::new("here").color(cx.theme.accent));
-                } else if !under_way {
-                    let button = ui.add_enabled(fetching.is_none(), egui::Button::new("Get"));
-                    let name = format!("Get {}", model.name);
-                    button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &name));
-                    if button.clicked() {
-                        wish(cx, WeightsWish::Look(Some(model.name)));
+    // Tall from the first frame on: the shelf arrives later, and nothing may move under the pointer.
+    let room = (ui.ctx().content_rect().height() - 170.0).clamp(80.0, LIST);
+    controls::dialog_list(room)
+        .auto_shrink([true, false])
+        .show(ui, |ui| {
+            if open.shelf.models.is_empty() {
+                ui.label(RichText::new("Looking into the usual folders…").color(cx.theme.weak));
+            }
+            for (model, found) in &open.shelf.models {
+                ui.horizontal(|ui| {
+                    let under_way = fetching.is_some_and(|(name, _)| name == model.name);
+                    ui.vertical(|ui| {
+                        ui.set_width((ui.available_width() - BUTTON_COLUMN).max(BUTTON_COLUMN));
+                        ui.label(format!("{} · {}", model.title, model.purpose.words()));
+                        let words = match found {
+                            Some(found) => format!("{} ({})", found.path.display(), found.place),
+                            None => format!("{} · {} · {}", model.size(), model.licence, model.note),
+                        };
+                        let words = RichText::new(words).small().color(cx.theme.weak);
+                        ui.add(egui::Label::new(words).truncate());
+                    });
+                    if found.is_some() {
+                        ui.label(RichText::new("here").color(cx.theme.accent));
+                    } else if !under_way {
+                        let button = ui.add_enabled(fetching.is_none(), egui::Button::new("Get"));
+                        let name = format!("Get {}", model.name);
+                        button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &name));
+                        if button.clicked() {
+                            wish(cx, WeightsWish::Look(Some(model.name)));
+                        }
                     }
-                }
-            });
+                });
+            }
+        });
+    // One line, so that nothing moves when fetching begins or ends.
+    ui.horizontal(|ui| {
+        if ui.button("Close").clicked() {
+            wish(cx, WeightsWish::Close);
         }
-    });
-    if let Some((name, progress)) = fetching {
+        let Some((name, progress)) = fetching else { return };
         let share = progress
             .total
             .map_or(0.0, |all| progress.done as f32 / all.max(1) as f32);
-        ui.horizontal(|ui| {
-            let words = format!("{name}: {}", progress.words());
-            ui.add(ProgressBar::new(share).desired_width(440.0).text(words));
-            if ui.button("Stop").clicked() {
-                wish(cx, WeightsWish::Stop);
-            }
-        });
-    }
-    if ui.button("Close").clicked() {
-        wish(cx, WeightsWish::Close);
-    }
+        let words = format!("{name}: {}", progress.words());
+        ui.add(ProgressBar::new(share).desired_width(440.0).text(words));
+        let stop = ui.button("Stop");
+        stop.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, "Stop fetching"));
+        if stop.clicked() {
+            wish(cx, WeightsWish::Stop);
+        }
+    });
 }
 
 fn confirm(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog, model: &'static Model) {

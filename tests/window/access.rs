@@ -60,10 +60,11 @@ fn check(fed: &Fed, place: &str) -> Vec<String> {
 }
 
 /// Everything that opens over the panes, by the command that opens it.
-const OVERLAYS: [Command; 6] = [
+const OVERLAYS: [Command; 7] = [
     Command::Palette,
     Command::RunSettings,
     Command::OpenPath,
+    Command::Weights,
     Command::Keys,
     Command::Tour,
     Command::Present,

@@ -15,12 +15,20 @@ fn window() -> Option<Fed> {
     window_of([1280.0, 800.0])
 }
 
-/// The same of another size.
-pub fn window_of(size: [f32; 2]) -> Option<Fed> {
+/// Whether pictures can be drawn here; says so where they cannot, and fails where they must.
+pub fn can_draw() -> bool {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     if pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())).is_empty() {
         assert!(std::env::var_os("REQUIRE_GPU").is_none(), "no graphics adapter");
         eprintln!("skipped: no graphics adapter");
+        return false;
+    }
+    true
+}
+
+/// The same of another size.
+pub fn window_of(size: [f32; 2]) -> Option<Fed> {
+    if !can_draw() {
         return None;
     }
     let options = AppOptions {

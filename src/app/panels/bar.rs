@@ -70,6 +70,7 @@ fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
             Command::OpenFile,
             Command::OpenPath,
             Command::ImportImages,
+            Command::Weights,
         ] {
             entry(ui, cx.actions, command);
         }
