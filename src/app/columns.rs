@@ -62,15 +62,10 @@ impl Columns {
 
 /// As [`Thresholds::classify`]: NaN reaches no threshold.
 pub fn class([foreground, background]: [f32; 2], thresholds: &Thresholds) -> Verdict {
-    match (
+    Verdict::of_regions(
         foreground >= thresholds.foreground,
         background >= thresholds.background,
-    ) {
-        (true, true) => Verdict::Verbatim,
-        (true, false) => Verdict::ForegroundOnly,
-        (false, true) => Verdict::BackgroundOnly,
-        (false, false) => Verdict::NotMemorized,
-    }
+    )
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::{args::Common, console::Console, watch::follow};
 use crate::{
     diffusion::{Checkpoint, InitialNoise, LoadOptions, Pipeline},
     engine::{
-        self, EngineHandle, EngineOptions, Event, Findings, Job, JobId, LocateJob, Method, NemoJob,
-        StatisticsSource, compute_pool,
+        self, EngineHandle, Event, Findings, Job, JobId, LocateJob, Method, NemoJob, StatisticsSource,
+        compute_pool,
     },
     mitigation::{
         cluster_neurons::{self, Centroids},
@@ -39,15 +39,7 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
     if let Some(npz) = &args.nemo.npz {
         return from_npz(args, common, npz, &name, stack);
     }
-    let (handle, side) = EngineHandle::pair();
-    let options = EngineOptions {
-        threads: common.threads,
-        run_folder: None,
-        default_segmenter: None,
-        device: common.device,
-    };
-    engine::start(side, options, Arc::new(|| {}))
-        .map_err(|e| super::failed("The engine cannot be started", &e))?;
+    let handle = super::start_engine(common, None, None)?;
     let mut watch = Watch {
         console: Console::new(common.quiet),
         outline: None,

@@ -27,9 +27,12 @@ mod signals;
 mod snapshot;
 mod watch;
 
-use crate::study::Problem;
+use crate::{
+    engine::{self, EngineHandle, EngineOptions},
+    study::Problem,
+};
 pub use args::{Cli, Command};
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 /// Runs one command to its end.
 pub fn run(command: Command, common: &args::Common) -> ExitCode {
@@ -67,4 +70,24 @@ fn tell(problem: &Problem) {
 /// A problem from an error that says the rest.
 fn failed(headline: &str, error: &dyn std::fmt::Display) -> Problem {
     Problem::new(headline, "").detail(error.to_string())
+}
+
+/// An engine on its own thread, for commands that work on a study.
+///
+/// # Errors
+/// When the thread cannot be started.
+fn start_engine(
+    common: &args::Common,
+    run_folder: Option<PathBuf>,
+    default_segmenter: Option<PathBuf>,
+) -> Result<EngineHandle, Problem> {
+    let (handle, side) = EngineHandle::pair();
+    let options = EngineOptions {
+        threads: common.threads,
+        run_folder,
+        default_segmenter,
+        device: common.device,
+    };
+    engine::start(side, options, Arc::new(|| {})).map_err(|e| failed("The engine cannot be started", &e))?;
+    Ok(handle)
 }

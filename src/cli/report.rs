@@ -5,23 +5,14 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    engine::{self, EngineHandle, EngineOptions, Job, ReportJob},
+    engine::{self, Job, ReportJob},
     report::PageOptions,
     study::{Problem, Thresholds},
 };
-use std::sync::Arc;
 
 /// Opens the first run (or the study named for it) and writes the files.
 pub fn run(args: &ReportArgs, common: &Common) -> Result<(), Problem> {
-    let (handle, side) = EngineHandle::pair();
-    let options = EngineOptions {
-        threads: common.threads,
-        run_folder: None,
-        default_segmenter: engine::default_segmenter(),
-        device: common.device,
-    };
-    engine::start(side, options, Arc::new(|| {}))
-        .map_err(|e| super::failed("The engine cannot be started", &e))?;
+    let handle = super::start_engine(common, None, engine::default_segmenter())?;
     let mut watch = Watch::new(common.quiet);
     let first = args.study.as_ref().unwrap_or(&args.runs[0]);
     let (open, _) = handle.submit(Job::Open(first.clone()));

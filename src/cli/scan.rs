@@ -6,7 +6,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    engine::{self, EngineHandle, EngineOptions, GenerateJob, ImportJob, ImportPrompts, Job},
+    engine::{self, EngineHandle, GenerateJob, ImportJob, ImportPrompts, Job},
     store::{ImportNames, read_prompts, read_variant},
     study::{GenerationKey, Problem, SamplingChoice, StudyOutline, Tally, Variant, Verdict, tally_by_group},
 };
@@ -26,19 +26,13 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
     };
     // A plan draws one picture, which nobody needs afterwards.
     let scratch = tempfile::tempdir().map_err(|e| super::failed("No temporary folder can be made", &e))?;
-    let (handle, side) = EngineHandle::pair();
-    let options = EngineOptions {
-        threads: common.threads,
-        run_folder: Some(if args.plan {
-            scratch.path().join("plan")
-        } else {
-            out.clone()
-        }),
-        default_segmenter: args.segmenter.clone().or_else(engine::default_segmenter),
-        device: common.device,
+    let run_folder = if args.plan {
+        scratch.path().join("plan")
+    } else {
+        out.clone()
     };
-    engine::start(side, options, Arc::new(|| {}))
-        .map_err(|e| super::failed("The engine cannot be started", &e))?;
+    let segmenter = args.segmenter.clone().or_else(engine::default_segmenter);
+    let handle = super::start_engine(common, Some(run_folder), segmenter)?;
     let mut watch = Watch::new(common.quiet);
 
     let (study, job) = match (&args.study, &args.gallery) {

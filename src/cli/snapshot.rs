@@ -2,7 +2,7 @@
 
 use crate::{
     app::{Action, App, AppOptions, Command, Offscreen, Pane, Pick, View},
-    engine::{self, EngineHandle, EngineOptions},
+    engine,
     store::write_whole,
     study::{GenerationKey, Problem},
 };
@@ -10,7 +10,6 @@ use clap::{Args, ValueEnum};
 use std::{
     io::Cursor,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::args::Common;
@@ -113,15 +112,7 @@ fn command(text: &str) -> Result<Command, String> {
 
 /// Opens the study in a window without a display, brings it into the state asked for, and writes its picture.
 pub fn run(args: &SnapshotArgs, common: &Common) -> Result<(), Problem> {
-    let (handle, side) = EngineHandle::pair();
-    let options = EngineOptions {
-        threads: common.threads,
-        run_folder: None,
-        default_segmenter: engine::default_segmenter(),
-        device: common.device,
-    };
-    engine::start(side, options, Arc::new(|| {}))
-        .map_err(|e| super::failed("The engine cannot start", &e))?;
+    let handle = super::start_engine(common, None, engine::default_segmenter())?;
     let open = args.study.clone().or_else(engine::demo_study);
     let app_options = AppOptions {
         open: open.clone(),

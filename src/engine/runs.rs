@@ -60,6 +60,8 @@ impl Session {
     pub(super) fn run_for_import(&self, source: String, root: Option<PathBuf>) -> Result<Run, Problem> {
         let mut parameters = self.parameters(&Sampling::default(), None);
         parameters.import = Some(source);
+        // The study that gave gallery and mattes; what is open now is the import itself.
+        parameters.places.study = root.as_deref().map(absolute);
         if let Some(folder) = &self.options.run_folder {
             return Run::open_or_create(folder, &parameters);
         }

@@ -182,6 +182,17 @@ pub(super) fn read_message(from: &mut impl BufRead) -> Result<Option<Message>, U
     }))
 }
 
+/// Reads what a client says after it was admitted, to its end.
+///
+/// # Errors
+/// Why the client is not listened to any more, in words.
+pub fn read_messages(from: &mut impl BufRead, mut each: impl FnMut(Message)) -> Result<(), String> {
+    while let Some(message) = read_message(from).map_err(|e| e.to_string())? {
+        each(message);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod tests {

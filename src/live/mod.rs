@@ -5,6 +5,6 @@ mod message;
 mod server;
 mod token;
 
-pub use message::{MAX_PICTURE_BYTES, Message, Pushed, Still};
+pub use message::{MAX_PICTURE_BYTES, Message, Pushed, Still, read_messages};
 pub use server::{LiveError, Server, Sink};
 pub use token::Token;

@@ -23,12 +23,7 @@ impl RegionLabels {
 
     /// The class, where both regions are labelled.
     pub fn verdict(&self) -> Option<Verdict> {
-        Some(match (self.foreground?, self.background?) {
-            (true, true) => Verdict::Verbatim,
-            (true, false) => Verdict::ForegroundOnly,
-            (false, true) => Verdict::BackgroundOnly,
-            (false, false) => Verdict::NotMemorized,
-        })
+        Some(Verdict::of_regions(self.foreground?, self.background?))
     }
 }
 

@@ -29,6 +29,16 @@ impl Verdict {
         Self::NotMemorized,
     ];
 
+    /// The class of a picture of which these regions are memorized.
+    pub fn of_regions(foreground: bool, background: bool) -> Self {
+        match (foreground, background) {
+            (true, true) => Self::Verbatim,
+            (true, false) => Self::ForegroundOnly,
+            (false, true) => Self::BackgroundOnly,
+            (false, false) => Self::NotMemorized,
+        }
+    }
+
     /// The two letters used by the paper.
     pub fn letters(self) -> &'static str {
         match self {
@@ -87,14 +97,10 @@ impl Thresholds {
 
     /// Class of a pair of scores; a region that does not exist is never memorized.
     pub fn classify(&self, scores: &RegionScores) -> Verdict {
-        let foreground = scores.foreground.is_some_and(|s| s >= self.foreground);
-        let background = scores.background.is_some_and(|s| s >= self.background);
-        match (foreground, background) {
-            (true, true) => Verdict::Verbatim,
-            (true, false) => Verdict::ForegroundOnly,
-            (false, true) => Verdict::BackgroundOnly,
-            (false, false) => Verdict::NotMemorized,
-        }
+        Verdict::of_regions(
+            scores.foreground.is_some_and(|s| s >= self.foreground),
+            scores.background.is_some_and(|s| s >= self.background),
+        )
     }
 }
 

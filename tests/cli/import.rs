@@ -125,6 +125,11 @@ fn finished_pictures_become_a_run_with_scores_and_percentiles() {
             "original image,generated image,Background Scores,Foreground Scores,Average Scores\n"
         )
     );
+    // Opened again, the run finds the gallery and its mattes through the study.
+    let out = pentimento(folder.path(), &["report", path(&run), "--out", "report.html"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let said = text(&out.stderr);
+    assert!(!said.contains("gallery"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
-//! The readers, and the whole files from which damaged ones are made.
+//! The readers of the program's own files, of checkpoints, tables and pictures, and the whole files from which damaged
+//! ones are made.
 
+use super::foreign;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use pentimento::{
     diffusion::Checkpoint,
@@ -17,7 +19,7 @@ use std::{
 };
 
 /// Reads a file that lies at a path, or its bytes.
-type Read = Box<dyn Fn(&Path, &[u8])>;
+pub type Read = Box<dyn Fn(&Path, &[u8])>;
 
 /// A reader of outside data.
 pub struct Reader {
@@ -25,7 +27,7 @@ pub struct Reader {
     /// How many times fewer inputs the short run makes: for readers that build models.
     pub slow: usize,
     pub seeds: Vec<Vec<u8>>,
-    read: Read,
+    pub read: Read,
 }
 
 impl Reader {
@@ -35,16 +37,16 @@ impl Reader {
     }
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn file(path: &str) -> Vec<u8> {
+pub fn file(path: &str) -> Vec<u8> {
     fs::read(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// Reads a damaged file that lies alone in the folder.
-fn alone(name: &'static str, read: impl Fn(&Path) + 'static) -> Read {
+pub fn alone(name: &'static str, read: impl Fn(&Path) + 'static) -> Read {
     Box::new(move |folder, bytes| {
         let path = folder.join(name);
         fs::write(&path, bytes).unwrap();
@@ -53,7 +55,7 @@ fn alone(name: &'static str, read: impl Fn(&Path) + 'static) -> Read {
 }
 
 /// Reads a folder of whole files in which one is damaged; the whole ones are laid out once.
-fn among(whole: &'static str, damaged: &'static str, read: impl Fn(&Path) + 'static) -> Read {
+pub fn among(whole: &'static str, damaged: &'static str, read: impl Fn(&Path) + 'static) -> Read {
     Box::new(move |folder, bytes| {
         let here = folder.join(Path::new(whole).file_name().unwrap());
         if !here.is_dir() {
@@ -239,4 +241,7 @@ pub fn all() -> Vec<Reader> {
             among(SD, "text_encoder/model.safetensors", open_checkpoint),
         ),
     ]
+    .into_iter()
+    .chain(foreign::all())
+    .collect()
 }
