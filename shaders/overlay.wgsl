@@ -22,6 +22,10 @@ struct Overlay {
     blink: f32,                   // 0 generated, 1 training
     line_width: f32,              // physical pixels
     highlight: u32,
+    attention: f32,               // opacity of the attention layer
+    ending: f32,                  // opacity of the bright-ending layer
+    layer_ramp: u32,              // ramp of both
+    dim: f32,                     // brightness left outside the region while it is edited
     backdrop: vec4<f32>,
     foreground_line: vec4<f32>,
     background_line: vec4<f32>,
@@ -40,6 +44,9 @@ const HAS_TRAINING: u32 = 2u;
 const HAS_MAPS: u32 = 4u;
 const SPLIT: u32 = 8u;
 const FORMING: u32 = 16u;
+const EDITING: u32 = 32u;
+const HAS_ATTENTION: u32 = 64u;
+const HAS_ENDING: u32 = 128u;
 
 const HIGHLIGHT_FOREGROUND: u32 = 1u;
 const HIGHLIGHT_BACKGROUND: u32 = 2u;
@@ -49,9 +56,27 @@ const DIFFERENCE_RAMP: u32 = 3u;
 const DIMMED: f32 = 0.12;
 
 @group(0) @binding(0) var<uniform> view: Overlay;
-@group(0) @binding(1) var generated: texture_2d<f32>;
-@group(0) @binding(2) var training: texture_2d<f32>;
-@group(0) @binding(3) var maps: texture_2d<f32>;    // r = similarity, g = matte
+// A picture in tiles of one size, row by row in the layers of its texture: a picture may be larger than the largest
+// texture that the card takes.
+struct Grid {
+    size: vec2<u32>,              // of the picture
+    tile: vec2<u32>,
+}
+
+const GENERATED: u32 = 0u;
+const TRAINING: u32 = 1u;
+const SIMILARITY: u32 = 2u;
+const MATTE: u32 = 3u;
+const ATTENTION: u32 = 4u;
+const ENDING: u32 = 5u;
+
+@group(0) @binding(1) var generated: texture_2d_array<f32>;
+@group(0) @binding(2) var training: texture_2d_array<f32>;
+@group(0) @binding(3) var similarity: texture_2d_array<f32>;
+@group(0) @binding(5) var matte: texture_2d_array<f32>;
+@group(0) @binding(6) var attention: texture_2d_array<f32>;
+@group(0) @binding(7) var ending: texture_2d_array<f32>;
+@group(0) @binding(8) var<uniform> grids: array<Grid, 6>;
 
 struct VertexOut {
     @builtin(position) position: vec4<f32>,
@@ -73,21 +98,29 @@ fn luma(c: vec3<f32>) -> f32 {
     return dot(c, vec3<f32>(0.299, 0.587, 0.114));
 }
 
-fn texel(source: texture_2d<f32>, at: vec2<i32>) -> vec4<f32> {
-    let last = vec2<i32>(textureDimensions(source)) - vec2<i32>(1);
-    return textureLoad(source, clamp(at, vec2<i32>(0), last), 0);
+fn texel(source: texture_2d_array<f32>, which: u32, at: vec2<i32>) -> vec4<f32> {
+    let size = grids[which].size;
+    let tile = grids[which].tile;
+    let p = vec2<u32>(clamp(at, vec2<i32>(0), vec2<i32>(size) - vec2<i32>(1)));
+    // Most pictures are one tile, and whole divisions are dear.
+    if all(size <= tile) {
+        return textureLoad(source, p, 0, 0);
+    }
+    let cell = p / tile;
+    let columns = (size.x + tile.x - 1u) / tile.x;
+    return textureLoad(source, p - cell * tile, cell.y * columns + cell.x, 0);
 }
 
 // Linear between pixels, with the ramp between two of them narrowed by `crisp`.
-fn sample_linear(source: texture_2d<f32>, uv: vec2<f32>) -> vec4<f32> {
-    let p = uv * vec2<f32>(textureDimensions(source)) - vec2<f32>(0.5);
+fn sample_linear(source: texture_2d_array<f32>, which: u32, uv: vec2<f32>) -> vec4<f32> {
+    let p = uv * vec2<f32>(grids[which].size) - vec2<f32>(0.5);
     let base = floor(p);
     let t = clamp((p - base - vec2<f32>(0.5)) * view.crisp + vec2<f32>(0.5), vec2<f32>(0.0), vec2<f32>(1.0));
     let at = vec2<i32>(base);
-    let a = texel(source, at);
-    let b = texel(source, at + vec2<i32>(1, 0));
-    let c = texel(source, at + vec2<i32>(0, 1));
-    let d = texel(source, at + vec2<i32>(1, 1));
+    let a = texel(source, which, at);
+    let b = texel(source, which, at + vec2<i32>(1, 0));
+    let c = texel(source, which, at + vec2<i32>(0, 1));
+    let d = texel(source, which, at + vec2<i32>(1, 1));
     let top = a + (b - a) * t.x;
     let bottom = c + (d - c) * t.x;
     return top + (bottom - top) * t.y;
@@ -104,8 +137,8 @@ fn spline_weights(t: f32) -> vec4<f32> {
 }
 
 // Cubic B-spline: a picture that still forms is tiny, and should look soft rather than tiled.
-fn sample_spline(source: texture_2d<f32>, uv: vec2<f32>) -> vec4<f32> {
-    let p = uv * vec2<f32>(textureDimensions(source)) - vec2<f32>(0.5);
+fn sample_spline(source: texture_2d_array<f32>, which: u32, uv: vec2<f32>) -> vec4<f32> {
+    let p = uv * vec2<f32>(grids[which].size) - vec2<f32>(0.5);
     let base = floor(p);
     let wx = spline_weights(p.x - base.x);
     let wy = spline_weights(p.y - base.y);
@@ -113,7 +146,7 @@ fn sample_spline(source: texture_2d<f32>, uv: vec2<f32>) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var j = 0; j < 4; j++) {
         for (var i = 0; i < 4; i++) {
-            sum += texel(source, at + vec2<i32>(i - 1, j - 1)) * (wx[i] * wy[j]);
+            sum += texel(source, which, at + vec2<i32>(i - 1, j - 1)) * (wx[i] * wy[j]);
         }
     }
     return sum;
@@ -132,11 +165,12 @@ fn regions(uv: vec2<f32>) -> vec2<f32> {
     if !has(HAS_MAPS) {
         return vec2<f32>(0.0);
     }
-    let m = sample_linear(maps, uv);
+    let alike = sample_linear(similarity, SIMILARITY, uv).r;
+    let inside = sample_linear(matte, MATTE, uv).r;
     let half_width = max(view.softness, 0.002) * 0.5;
-    let t = clamp((m.r - view.threshold + half_width) / (2.0 * half_width), 0.0, 1.0);
+    let t = clamp((alike - view.threshold + half_width) / (2.0 * half_width), 0.0, 1.0);
     let copied = t * t * (3.0 - 2.0 * t);
-    var pair = vec2<f32>(copied * m.g, copied * (1.0 - m.g));
+    var pair = vec2<f32>(copied * inside, copied * (1.0 - inside));
     if view.highlight == HIGHLIGHT_FOREGROUND {
         pair.y *= DIMMED;
     }
@@ -153,12 +187,12 @@ fn shown(pair: vec2<f32>) -> f32 {
 
 fn heat(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
     let pair = regions(uv) * vec2<f32>(view.foreground_opacity, view.background_opacity);
-    let similarity = sample_linear(maps, uv).r;
+    let alike = sample_linear(similarity, SIMILARITY, uv).r;
     // Grey under the colour, so that the ramp and not the picture decides the hue.
     let grey = vec3<f32>(luma(base));
     let ground = base + (grey - base) * (0.6 * min(pair.x + pair.y, 1.0));
-    let with_background = ground + (ramp(view.background_ramp, similarity) - ground) * pair.y;
-    return with_background + (ramp(view.foreground_ramp, similarity) - with_background) * pair.x;
+    let with_background = ground + (ramp(view.background_ramp, alike) - ground) * pair.y;
+    return with_background + (ramp(view.foreground_ramp, alike) - with_background) * pair.x;
 }
 
 // Coverage of the line where `value` crosses one half; `slope` is its change per physical pixel.
@@ -185,7 +219,7 @@ fn outline(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
 
 fn training_at(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
     if has(HAS_TRAINING) {
-        return sample_linear(training, uv).rgb;
+        return sample_linear(training, TRAINING, uv).rgb;
     }
     return checker(pixel);
 }
@@ -195,9 +229,9 @@ fn compose(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
         return checker(pixel);
     }
     if has(FORMING) {
-        return sample_spline(generated, uv).rgb;
+        return sample_spline(generated, GENERATED, uv).rgb;
     }
-    let base = sample_linear(generated, uv).rgb;
+    let base = sample_linear(generated, GENERATED, uv).rgb;
     switch view.mode {
         case MODE_PLAIN: {
             return base;
@@ -221,7 +255,7 @@ fn compose(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
             if !has(HAS_TRAINING) {
                 return checker(pixel);
             }
-            let signed = luma(base) - luma(sample_linear(training, uv).rgb);
+            let signed = luma(base) - luma(sample_linear(training, TRAINING, uv).rgb);
             return ramp(DIFFERENCE_RAMP, 0.5 + 0.5 * view.gain * signed);
         }
         case MODE_BLINK: {
@@ -231,6 +265,35 @@ fn compose(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
             return vec3<f32>(1.0, 0.0, 1.0);
         }
     }
+}
+
+// What was recorded while the picture formed, over any mode: strong where the value is high.
+fn layers(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
+    var color = base;
+    if has(HAS_ATTENTION) {
+        let a = sample_linear(attention, ATTENTION, uv).r;
+        color += (ramp(view.layer_ramp, a) - color) * (view.attention * (0.25 + 0.75 * a));
+    }
+    if has(HAS_ENDING) {
+        let e = sample_linear(ending, ENDING, uv).r;
+        color += (ramp(view.layer_ramp, e) - color) * (view.ending * (0.25 + 0.75 * e));
+    }
+    return color;
+}
+
+// The region while a person edits it: the rest darker, a line around it.
+fn edited(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
+    let step = vec2<f32>(1.0) / (view.image * view.zoom);
+    let here = sample_linear(matte, MATTE, uv).r;
+    let right = sample_linear(matte, MATTE, uv + vec2<f32>(step.x, 0.0)).r;
+    let left = sample_linear(matte, MATTE, uv - vec2<f32>(step.x, 0.0)).r;
+    let down = sample_linear(matte, MATTE, uv + vec2<f32>(0.0, step.y)).r;
+    let up = sample_linear(matte, MATTE, uv - vec2<f32>(0.0, step.y)).r;
+    let dx = right - left;
+    let dy = down - up;
+    let slope = sqrt(dx * dx + dy * dy) * 0.5;
+    let around = base * (view.dim + (1.0 - view.dim) * here);
+    return around + (view.foreground_line.rgb - around) * contour(here, slope);
 }
 
 @fragment
@@ -248,5 +311,12 @@ fn fs_main(in: VertexOut) -> @location(0) vec4<f32> {
             return vec4<f32>(training_at(uv, pixel), 1.0);
         }
     }
-    return vec4<f32>(compose(uv, pixel), 1.0);
+    var color = compose(uv, pixel);
+    if has(HAS_GENERATED) && !has(FORMING) {
+        color = layers(color, uv);
+        if has(EDITING) {
+            color = edited(color, uv);
+        }
+    }
+    return vec4<f32>(color, 1.0);
 }

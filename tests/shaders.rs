@@ -5,6 +5,8 @@
 
 #[path = "shaders/local_map.rs"]
 mod local_map;
+#[path = "shaders/stage.rs"]
+mod stage;
 
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use pentimento::render::{
@@ -93,6 +95,10 @@ fn the_uniform_block_has_the_layout_of_the_struct() {
         blink,
         line_width,
         highlight,
+        attention,
+        ending,
+        layer_ramp,
+        dim,
         backdrop,
         foreground_line,
         background_line,
@@ -124,11 +130,26 @@ fn render(
     pictures: &Pictures,
     params: &OverlayParams,
 ) -> RgbImage {
+    let renderer = OverlayRenderer::new(device, queue, wgpu::TextureFormat::Rgba8Unorm);
+    render_with(&(device.clone(), queue.clone()), renderer, pictures, params)
+}
+
+/// The same by a renderer that is there.
+fn render_with(
+    gpu: &Gpu,
+    mut renderer: OverlayRenderer,
+    pictures: &Pictures,
+    params: &OverlayParams,
+) -> RgbImage {
+    renderer.set_pictures(&gpu.0, &gpu.1, ViewId(0), pictures);
+    draw(gpu, &mut renderer, params)
+}
+
+/// Draws the pictures that the renderer has.
+fn draw((device, queue): &Gpu, renderer: &mut OverlayRenderer, params: &OverlayParams) -> RgbImage {
     let [width, height] = params.viewport.map(|v| v as u32);
     assert_eq!(width % 64, 0);
     let format = wgpu::TextureFormat::Rgba8Unorm;
-    let mut renderer = OverlayRenderer::new(device, queue, format);
-    renderer.set_pictures(device, queue, ViewId(0), pictures);
     renderer.set_params(queue, ViewId(0), params);
     let size = wgpu::Extent3d {
         width,
@@ -210,7 +231,7 @@ fn pictures() -> Pictures {
             let (dx, dy) = (x as f32 - 18.0, y as f32 - 14.0);
             Luma([(255.0 * (1.2 - (dx * dx + dy * dy).sqrt() / 11.0).clamp(0.0, 1.0)) as u8])
         }))),
-        compared: None,
+        ..Pictures::default()
     }
 }
 
@@ -347,17 +368,4 @@ fn an_unknown_mode_or_ramp_is_seen() {
     };
     let drawn = render_reference(&pictures(), &wrong, 192, 120);
     assert!(drawn.pixels().any(|p| *p == magenta));
-}
-
-#[test]
-fn a_picture_larger_than_the_card_takes_is_left_out() {
-    let Some((device, queue)) = gpu() else { return };
-    let side = device.limits().max_texture_dimension_2d + 1;
-    let large = Pictures {
-        generated: Some(Arc::new(RgbImage::new(side, 1))),
-        ..Pictures::default()
-    };
-    let mut renderer = OverlayRenderer::new(&device, &queue, wgpu::TextureFormat::Rgba8Unorm);
-    renderer.set_pictures(&device, &queue, ViewId(0), &large);
-    renderer.set_params(&queue, ViewId(0), &OverlayParams::default());
 }

@@ -23,6 +23,8 @@ mod many;
 mod many_pictures;
 #[path = "window/map.rs"]
 mod map;
+#[path = "window/region.rs"]
+mod region;
 #[path = "window/report.rs"]
 mod report;
 #[path = "window/run.rs"]

@@ -7,6 +7,7 @@ use super::{
     dialogs::Wanted,
     import_dialog::ImportDialog,
     lasso::Lasso,
+    region::RegionAction,
     state::{Camera, OverlaySettings, Palette},
     weights_dialog::WeightsWish,
 };
@@ -65,6 +66,8 @@ pub enum Action {
     SetOverlay(OverlaySettings),
     /// Look elsewhere on the picture.
     SetCamera(Camera),
+    /// Edit the region on the Stage.
+    Region(RegionAction),
     /// Search the prompts.
     Search(String),
     /// Show a class or not.

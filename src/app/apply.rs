@@ -9,13 +9,14 @@ use super::{
     dialogs::Wanted,
     history::Moment,
     layout::{self, Pane},
+    region::Tool,
     state::{Camera, Palette, RunningJob, State},
     tour,
     weights_dialog::WeightsWish,
     window::App,
 };
 use crate::{
-    engine::{GenerateJob, Job, ReportJob},
+    engine::{GenerateJob, Job, ReportJob, ViewRequest},
     memorization::null::{DEFAULT_RATE, Null},
     study::{GenerationKey, Problem, Prompt, Region, parse_seeds},
 };
@@ -24,12 +25,13 @@ use std::path::PathBuf;
 
 impl State {
     /// What an undo would bring back.
-    fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> Moment {
         Moment {
             thresholds: self.thresholds,
             selection: self.selection.clone(),
             bench: self.bench.clone(),
             lasso: self.lasso.clone(),
+            regions: self.region.edits.clone(),
         }
     }
 
@@ -67,6 +69,7 @@ impl State {
         if moment.bench != self.bench {
             self.set_bench(moment.bench);
         }
+        self.bring_back_regions(moment.regions);
     }
 
     /// Prompts the filters let through, by index.
@@ -179,6 +182,10 @@ impl State {
             open.run_settings = false;
         } else if open.present {
             open.present = false;
+        } else if self.region.draft.take().is_some() {
+            // The region as it was before the stroke.
+            self.asked = None;
+        } else if self.region.tool.take().is_some() {
         } else if open.alone.is_some() {
             open.alone = None;
         } else if self.lasso.is_some() {
@@ -248,6 +255,7 @@ impl App {
             }
             Action::SetOverlay(overlay) => state.overlay = overlay.clamped(),
             Action::SetCamera(camera) => state.camera = camera,
+            Action::Region(action) => state.edit_region(action),
             Action::Search(text) => state.search = text,
             Action::ToggleClass(verdict) => {
                 if !state.wanted.remove(&verdict) {
@@ -447,6 +455,16 @@ impl App {
         state.take_suggestion(&null);
     }
 
+    /// Hands the engine the regions that were drawn, and the questions for SAM.
+    pub(super) fn send_regions(&mut self) {
+        for request in std::mem::take(&mut self.state.region.waiting) {
+            self.engine.view(ViewRequest::Region(request));
+        }
+        if let Some(job) = self.state.region.asking.take() {
+            self.submit(Job::Refine(job));
+        }
+    }
+
     pub(super) fn submit(&mut self, job: Job) {
         let (id, cancel) = self.engine.submit(job.clone());
         self.state.jobs.push(RunningJob::new(id, cancel, &job));
@@ -559,8 +577,24 @@ impl App {
                 state.selection.prompts = listed.into_iter().collect();
                 state.selection.prompts.extend(state.selection.prompt);
             }
+            // With the brush at hand, the same keys change its size.
+            Command::NextSeed if state.region.tool == Some(Tool::Brush) => state.step_brush(1.0),
+            Command::PreviousSeed if state.region.tool == Some(Tool::Brush) => state.step_brush(-1.0),
             Command::NextSeed => state.step_seed(1),
             Command::PreviousSeed => state.step_seed(-1),
+            Command::Region(tool) => {
+                let region = &mut state.region;
+                region.tool = if region.tool == Some(tool) {
+                    None
+                } else {
+                    Some(tool)
+                };
+            }
+            Command::EraseRegion => state.region.erase = !state.region.erase,
+            Command::SoftBrush => state.region.soft = !state.region.soft,
+            Command::ResetRegion => state.reset_region(),
+            Command::ToggleInspector => state.open.inspector = !state.open.inspector,
+            Command::ToggleNearest => state.overlay.nearest = !state.overlay.nearest,
             Command::NextEvidence => state.step_evidence(1),
             Command::PreviousEvidence => state.step_evidence(-1),
             Command::Filter(verdict) => {

@@ -1,5 +1,6 @@
 //! Every command without an argument, once: menu, palette, keys, key sheet and tests read this list.
 
+use super::region::Tool;
 use crate::{render::Mode, study::Verdict};
 use egui::{Key, KeyboardShortcut, Modifiers};
 
@@ -56,6 +57,18 @@ pub enum Command {
     SaveVariant,
     /// Overlay controls on the Stage.
     ToggleControls,
+    /// Take a tool that edits the region, or put it away.
+    Region(Tool),
+    /// Tools add, or take away.
+    EraseRegion,
+    /// The brush has a soft edge, or a hard one.
+    SoftBrush,
+    /// The segmenter's own region again.
+    ResetRegion,
+    /// Numbers of the pixel under the pointer.
+    ToggleInspector,
+    /// Hard pixel edges, or smooth between pixels.
+    ToggleNearest,
     /// Closer.
     ZoomIn,
     /// Farther.
@@ -173,12 +186,16 @@ impl Command {
         all.extend(Verdict::ALL.map(Filter));
         all.push(ClearFilter);
         all.extend(Mode::ALL.map(Show));
+        all.extend(Tool::ALL.map(Region));
+        all.extend([EraseRegion, SoftBrush, ResetRegion]);
         all.extend([
             ToggleSplit,
             ShowVariant,
             AgainstVariant,
             SideBySide,
             ToggleControls,
+            ToggleInspector,
+            ToggleNearest,
             CopyPicture,
             ZoomIn,
             ZoomOut,
@@ -291,6 +308,26 @@ impl Command {
                 "Overlay controls",
                 "Opacity, threshold, softness and colours of the overlay",
             ),
+            Self::Region(Tool::Brush) => ("Region brush", "Draw the foreground with a round brush"),
+            Self::Region(Tool::Lasso) => ("Region lasso", "Draw a line around what is foreground, or is not"),
+            Self::Region(Tool::Click) => (
+                "Region by clicks",
+                "SAM finds the object that is clicked, or framed by a drag",
+            ),
+            Self::EraseRegion => (
+                "Region: add or take away",
+                "What the region tools do; Alt does the other",
+            ),
+            Self::SoftBrush => ("Soft brush", "The brush fades out towards its edge"),
+            Self::ResetRegion => ("Reset region", "The segmenter's own region and its scores again"),
+            Self::ToggleInspector => (
+                "Pixel inspector",
+                "Colours, similarity and region of the pixel under the pointer, enlarged",
+            ),
+            Self::ToggleNearest => (
+                "Hard pixels",
+                "Draw pixels with hard edges, or smooth between them",
+            ),
             Self::ZoomIn => ("Zoom in", "Closer to the picture"),
             Self::ZoomOut => ("Zoom out", "Away from the picture"),
             Self::ZoomFit => ("Fit picture", "The whole picture in the canvas"),
@@ -387,6 +424,12 @@ impl Command {
             Self::SideBySide => plain(Key::X),
             Self::RunSameSeeds => both(Key::B),
             Self::ToggleControls => plain(Key::C),
+            Self::Region(Tool::Brush) => plain(Key::E),
+            Self::Region(Tool::Lasso) => plain(Key::L),
+            Self::Region(Tool::Click) => plain(Key::W),
+            Self::EraseRegion => plain(Key::A),
+            Self::ToggleInspector => plain(Key::N),
+            Self::ToggleNearest => plain(Key::T),
             Self::ZoomIn => plain(Key::Plus),
             Self::ZoomOut => plain(Key::Minus),
             Self::ZoomFit => plain(Key::Num0),
@@ -403,6 +446,8 @@ impl Command {
             Self::OpenFile
             | Self::ImportImages
             | Self::SaveVariant
+            | Self::SoftBrush
+            | Self::ResetRegion
             | Self::ClearFilter
             | Self::ResetThresholds
             | Self::Tour
@@ -438,6 +483,8 @@ impl Command {
             }
             Self::Filter(_) | Self::ClearFilter => Chapter::Walk,
             Self::Show(_) | Self::ToggleSplit | Self::ToggleControls => Chapter::Stage,
+            Self::Region(_) | Self::EraseRegion | Self::SoftBrush | Self::ResetRegion => Chapter::Stage,
+            Self::ToggleInspector | Self::ToggleNearest => Chapter::Stage,
             Self::ZoomIn | Self::ZoomOut | Self::ZoomFit | Self::Present | Self::Autoplay => Chapter::Stage,
             Self::ShowVariant | Self::AgainstVariant | Self::SideBySide => Chapter::Stage,
             _ => Chapter::Window,

@@ -63,8 +63,9 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             state.set_second(Some(name));
         }
         Event::Segmenter(words) => state.segmenter = words,
-        // Shown once the Stage can be clicked.
-        Event::ClickSegmenter(_) | Event::Refined(_) => {}
+        Event::ClickSegmenter(words) => words.clone_into(&mut state.click_segmenter),
+        Event::Refined(refined) => state.refined(&refined),
+        Event::Rescored(generation) => state.rescored(generation),
         // Its variants came before it.
         Event::Located(..) => {}
         Event::GalleryReady => state.study.gallery_ready = true,
@@ -97,7 +98,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Pair(pair) => {
             // An answer to an older wish is of no use any more.
             if state.asked.as_ref() == Some(&pair.request) {
-                state.pair = Some(pair);
+                state.pair = Some(state.region.patched(pair));
             } else if state.compare.asked_pair.as_ref() == Some(&pair.request) {
                 state.compare.pair = Some(pair);
             }
@@ -128,6 +129,9 @@ fn job(state: &mut State, id: JobId) -> Option<&mut RunningJob> {
 }
 
 fn ended(state: &mut State, id: JobId) {
+    if state.jobs.iter().any(|j| j.id == id && j.refines) {
+        state.region.finding = state.jobs.iter().any(|j| j.id != id && j.refines);
+    }
     state.jobs.retain(|j| j.id != id);
     if state.is_running() {
         return;
@@ -158,6 +162,8 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.suggest_when_measured = false;
     state.pair = None;
     state.ahead = super::ahead::Ahead::default();
+    state.region.clear();
+    state.click_segmenter.clear();
     state.asked = None;
     state.training = None;
     state.map_asked = false;

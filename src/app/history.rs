@@ -1,6 +1,6 @@
-//! Undo and redo of thresholds, selections and variants.
+//! Undo and redo of thresholds, selections, variants and edited regions.
 
-use super::{comparing::Bench, lasso::Lasso, state::Selection};
+use super::{comparing::Bench, lasso::Lasso, region::Edits, state::Selection};
 use crate::study::Thresholds;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub struct Moment {
     pub bench: Bench,
     /// Pictures chosen on the Field.
     pub lasso: Option<Arc<Lasso>>,
+    /// The regions drawn by hand.
+    pub regions: Edits,
 }
 
 /// Former moments, and those undone.

@@ -62,7 +62,7 @@ pub fn pressed(ctx: &Context, writing: bool) -> Vec<Action> {
 }
 
 /// Keys and gestures that are not commands.
-const GESTURES: [(&str, &str); 6] = [
+const GESTURES: [(&str, &str); 8] = [
     ("Space (hold)", "See the picture without overlay"),
     ("Wheel, pinch", "Zoom at the pointer"),
     ("Drag", "Move the picture"),
@@ -70,6 +70,8 @@ const GESTURES: [(&str, &str); 6] = [
         "Double click",
         "Fit the picture; reset the thresholds on their handle",
     ),
+    ("[ ], wheel", "Size of the region brush while it is at hand"),
+    ("Middle drag", "Move the picture while a region tool is at hand"),
     ("Ctrl, Shift click", "Choose several prompts"),
     ("Esc", "Close what is open"),
 ];

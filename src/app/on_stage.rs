@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::{PairView, StepPreview},
-    render::{Mode, OverlayParams, Pictures, flags},
+    render::{Mode, OverlayParams, Pictures, Ramp, flags},
     study::{Generation, GenerationKey},
 };
 use egui::{Rect, Vec2, vec2};
@@ -34,7 +34,7 @@ pub enum Fingerprint {
     Forming(GenerationKey, usize),
     /// A small copy, by its address: the window holds it as long as it is shown.
     Small(usize),
-    /// A pair, by its address: the window holds it as long as it is shown.
+    /// A pair, by the address of its picture: the window holds it as long as it is shown. Its region may change.
     Pair(usize),
 }
 
@@ -73,7 +73,7 @@ impl OnStage {
             Self::Nothing => Fingerprint::Nothing,
             Self::Forming(step) => Fingerprint::Forming(step.key, step.step),
             Self::Small(generation) => Fingerprint::Small(Arc::as_ptr(generation) as usize),
-            Self::Pair(pair) => Fingerprint::Pair(Arc::as_ptr(pair) as usize),
+            Self::Pair(pair) => Fingerprint::Pair(Arc::as_ptr(&pair.generated) as usize),
         }
     }
 
@@ -95,6 +95,7 @@ impl OnStage {
                 similarity: pair.similarity.clone(),
                 compared: pair.compared.clone(),
                 matte: pair.matte.clone(),
+                ..Pictures::default()
             },
         }
     }
@@ -158,6 +159,9 @@ pub fn split_normal(overlay: &OverlaySettings) -> Vec2 {
     Vec2::angled(overlay.split_angle.to_radians())
 }
 
+/// So narrow a ramp between two pixels that none is seen.
+const HARD: f32 = 1e6;
+
 /// The uniform block for one frame. `original` shows the picture without any overlay; `time` (seconds)
 /// drives the blinking.
 pub fn params(
@@ -172,7 +176,10 @@ pub fn params(
     let overlay = &state.overlay;
     let mut bits = shown.pictures().flags();
     let paired = shown.pair().is_some_and(|p| p.training.is_some());
-    if overlay.split && paired && !original {
+    let editing = state.is_editing() && shown.pair().is_some() && !original;
+    if editing {
+        bits |= flags::EDITING;
+    } else if overlay.split && paired && !original {
         bits |= flags::SPLIT;
     }
     if shown.is_soft() {
@@ -192,7 +199,11 @@ pub fn params(
         pan: ((placement.picture.min - placement.canvas.min) * pixels_per_point).into(),
         zoom,
         // Smooth up to six screen pixels each, then ever harder edges for reading single pixels.
-        crisp: 1.0 + (zoom - 6.0).max(0.0),
+        crisp: if overlay.nearest {
+            HARD
+        } else {
+            1.0 + (zoom - 6.0).max(0.0)
+        },
         foreground_opacity: overlay.foreground,
         background_opacity: overlay.background,
         threshold: overlay.threshold,
@@ -212,6 +223,10 @@ pub fn params(
         },
         line_width: 2.0 * pixels_per_point,
         highlight: state.highlight as u32,
+        attention: 0.0,
+        ending: 0.0,
+        layer_ramp: Ramp::Cividis as u32,
+        dim: 0.4,
         backdrop: Theme::shader(theme.stage),
         foreground_line: Theme::shader(theme.foreground()),
         background_line: Theme::shader(theme.background()),

@@ -63,3 +63,12 @@ pub fn upload(state: &egui_wgpu::RenderState, view: ViewId, pictures: &Pictures)
         overlay.set_pictures(&state.device, &state.queue, view, pictures);
     }
 }
+
+/// Hands a view another matte of the same size; false when all pictures have to be handed over.
+pub fn upload_matte(state: &egui_wgpu::RenderState, view: ViewId, matte: Option<&image::GrayImage>) -> bool {
+    let renderer = state.renderer.read();
+    let overlay = renderer.callback_resources.get::<OverlayRenderer>();
+    overlay
+        .zip(matte)
+        .is_some_and(|(o, m)| o.set_matte(&state.queue, view, m))
+}

@@ -64,6 +64,9 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     if let Some(verdict) = state.current().and_then(|g| g.verdict(&state.thresholds)) {
         words += &format!("   {}", verdict.meaning());
     }
+    if let Some(mark) = state.current().and_then(|g| g.edit_mark()) {
+        words += &format!("   {mark}");
+    }
     let second = FontId::proportional(theme::HEADING + 2.0);
     controls::line(
         painter,

@@ -10,6 +10,7 @@ use super::{
     lasso::Lasso,
     layout::Pane,
     pace::Pace,
+    region::RegionState,
     study_view::StudyView,
     weights_dialog::WeightsDialog,
 };
@@ -93,6 +94,10 @@ pub struct State {
     pub asked: Option<PairRequest>,
     /// The generation under the pointer in the Field or the Strip.
     pub hovered: Option<GenerationKey>,
+    /// Editing the region on the Stage.
+    pub region: RegionState,
+    /// What answers clicks, in words; empty while its weights were not opened.
+    pub click_segmenter: String,
     /// Region that stands out while its score is pointed at.
     pub highlight: Highlight,
     /// What is open on top of the panes.
@@ -149,6 +154,8 @@ pub struct Open {
     pub alone: Option<Pane>,
     /// What the window costs.
     pub figures: bool,
+    /// The numbers of the pixel under the pointer.
+    pub inspector: bool,
 }
 
 /// State of the command palette.
@@ -227,6 +234,8 @@ pub struct OverlaySettings {
     pub gain: f32,
     /// Blinks per second, `1..=5`.
     pub blink_hz: f32,
+    /// Hard edges between pixels at any zoom.
+    pub nearest: bool,
 }
 
 impl Default for OverlaySettings {
@@ -245,6 +254,7 @@ impl Default for OverlaySettings {
             reveal: 1.0,
             gain: 2.0,
             blink_hz: 2.0,
+            nearest: false,
         }
     }
 }
@@ -311,6 +321,8 @@ pub struct RunningJob {
     pub calibrates: bool,
     /// Whether it lays the gallery out.
     pub maps: bool,
+    /// Whether it asks SAM for a region.
+    pub refines: bool,
     /// Variant it draws with.
     pub variant: Option<Arc<str>>,
     /// Whether it began.
@@ -333,6 +345,7 @@ impl RunningJob {
             draws: matches!(job, Job::Generate(_)),
             calibrates: matches!(job, Job::Calibrate),
             maps: matches!(job, Job::Map),
+            refines: matches!(job, Job::Refine(_)),
             variant: match job {
                 Job::Generate(job) => job.variant.as_ref().map(|v| v.name.as_str().into()),
                 _ => None,

@@ -252,6 +252,11 @@ impl StudyView {
         self.drawn().get(&key)
     }
 
+    /// A picture of the checkpoint as it is.
+    pub fn generation_as_is(&self, key: GenerationKey) -> Option<&Arc<Generation>> {
+        self.results.get(&None)?.get(&key)
+    }
+
     /// All pictures of A, by prompt and seed.
     pub fn generations(&self) -> impl Iterator<Item = &Arc<Generation>> {
         self.drawn().values()

@@ -77,6 +77,8 @@ pub struct App {
     makes_maps: bool,
     uploaded: Option<Fingerprint>,
     uploaded_second: Option<Fingerprint>,
+    /// Version of the region that was handed to the graphics card.
+    uploaded_region: u64,
 }
 
 /// What is remembered between sessions, besides egui's own memory.
@@ -128,6 +130,7 @@ impl App {
             seeds: "0..4".to_owned(),
             open: super::state::Open {
                 controls: true,
+                inspector: true,
                 tour: (options.tour && !remembered.toured).then_some(0),
                 ..Default::default()
             },
@@ -163,6 +166,7 @@ impl App {
             makes_maps,
             uploaded: None,
             uploaded_second: None,
+            uploaded_region: 0,
         };
         if let Some(port) = options.listen {
             app.live.start(ctx, port);
@@ -300,6 +304,7 @@ impl App {
         for action in actions {
             self.apply(ctx, action);
         }
+        self.send_regions();
         self.ask_for_pair();
         self.ask_for_comparison();
         any
@@ -342,10 +347,15 @@ impl App {
         let Some(gpu) = &self.gpu else { return };
         let shown = OnStage::of(&self.state);
         let print = shown.fingerprint();
-        if self.uploaded != Some(print) {
-            paint::upload(gpu, paint::STAGE, &shown.pictures());
-            self.uploaded = Some(print);
+        let region = self.state.region.version;
+        let pictures = shown.pictures();
+        let current = self.uploaded == Some(print)
+            && (self.uploaded_region == region
+                || paint::upload_matte(gpu, paint::STAGE, pictures.matte.as_deref()));
+        if !current {
+            paint::upload(gpu, paint::STAGE, &pictures);
         }
+        (self.uploaded, self.uploaded_region) = (Some(print), region);
         if self.state.beside() {
             let shown = OnStage::second(&self.state);
             let print = shown.fingerprint();

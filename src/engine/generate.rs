@@ -170,6 +170,7 @@ impl Session {
                 seconds,
                 thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
                 variant: variant.clone(),
+                edit: None,
             };
             let told = Arc::new(generation.clone());
             self.shelf.put(told.clone());

@@ -1,6 +1,8 @@
 //! The front desk of the engine: hands in work, hands out events. Cheap to call from the UI thread.
 
-use super::{CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest, PartnersRequest, Small};
+use super::{
+    CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest, PartnersRequest, RegionRequest, Small,
+};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
     path::PathBuf,
@@ -34,6 +36,8 @@ pub enum ViewRequest {
     KeepLayout(PathBuf, String),
     /// Answered by [`Event::Compared`]; a newer request replaces an older one that was not begun.
     Compare(ComparisonRequest),
+    /// Answered by [`Event::Rescored`]; a newer request replaces an older one of the same picture that was not begun.
+    Region(RegionRequest),
 }
 
 /// The caller's end of the engine. Dropping it ends the engine after the step it is in.

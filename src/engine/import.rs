@@ -269,6 +269,7 @@ impl Session {
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
             variant: None,
+            edit: None,
         };
         generation.measures = self.measures_of(&image, &alpha, &generation);
         let record = self.record(&generation, &written, Some(&matte));

@@ -421,6 +421,8 @@ pub enum Event {
     Judged(Arc<Generation>),
     /// The layout of the window kept for the open study, as text that nobody has checked.
     Layout(String),
+    /// Answer to an edited region: the picture, compared anew and saved beside its record; as it was when that failed.
+    Rescored(Arc<Generation>),
     /// A pair for the Stage.
     Pair(Arc<PairView>),
     /// A training image was made ready before it was chosen.

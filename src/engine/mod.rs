@@ -2,7 +2,7 @@
 //!
 //! `handle` is what callers hold, `message` what passes through it; `worker` runs the threads; `open`,
 //! `mattes`, `prepare`, `generate`, `refine`, `locate` and `reporting` are the jobs, over the state in `session`;
-//! `views` answers looks, `watch` follows a run that another process writes.
+//! `views` answers looks, `regions` compares edited regions, `watch` follows a run that another process writes.
 
 mod approximate;
 mod calibrate;
@@ -31,6 +31,7 @@ mod places;
 mod pool;
 mod prepare;
 mod refine;
+mod regions;
 mod reporting;
 mod runs;
 mod session;
@@ -59,6 +60,7 @@ pub use partners::{Partner, PartnersRequest};
 pub use picture::{matte_of, read_with_matte};
 pub use places::{default_segmenter, demo_study, fetch_advice, user_data, weight_places};
 pub use pool::compute_pool;
+pub use regions::RegionRequest;
 pub use session::made_for_another;
 pub use small::{Small, THUMBNAIL_SIDE, glowing};
 pub use teller::Wake;

@@ -107,6 +107,7 @@ impl Session {
         self.segmenter = None;
         self.clicker = None;
         self.gallery = None;
+        self.shelf.set_comparer(None);
         self.embedded = None;
         self.approximate = None;
         self.hashes = super::session::Hashes::default();

@@ -5,6 +5,7 @@ use super::{
     CancelToken, Event, JobId, JobKind,
     picture::read_with_matte,
     pool::compute_pool,
+    regions::Comparer,
     session::{PreparedGallery, Session},
     worker::Outcome,
 };
@@ -92,6 +93,10 @@ impl Session {
         if self.prepare_shortlist(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
+        let approximate = self.approximate.clone();
+        let gallery = self.gallery.clone();
+        self.shelf
+            .set_comparer(gallery.map(|gallery| Comparer { gallery, approximate }));
         self.teller.tell(Event::GalleryReady);
         self.tell_kept_null();
         self.group_gallery();

@@ -78,10 +78,10 @@ pub(super) struct Hashes {
 }
 
 impl Session {
-    pub fn new(options: EngineOptions, pool: ThreadPool, shelf: Shelf, teller: Teller) -> Self {
+    pub fn new(options: EngineOptions, pool: Arc<ThreadPool>, shelf: Shelf, teller: Teller) -> Self {
         Self {
             options,
-            pool: Arc::new(pool),
+            pool,
             shelf,
             teller,
             outline: Arc::default(),

@@ -1,6 +1,7 @@
 //! What the engine's threads share: the open study and the pictures made so far. Held for moments only;
 //! the window never touches it.
 
+use super::regions::Comparer;
 use crate::study::{Generation, GenerationKey, StudyOutline};
 use std::{
     collections::HashMap,
@@ -11,6 +12,7 @@ use std::{
 struct Contents {
     outline: Arc<StudyOutline>,
     generations: HashMap<(GenerationKey, Option<Arc<str>>), Arc<Generation>>,
+    comparer: Option<Comparer>,
 }
 
 /// The shared shelf. Cheap to clone.
@@ -25,10 +27,19 @@ impl Shelf {
 
     /// Clears the shelf for another study.
     pub fn open(&self, outline: Arc<StudyOutline>) {
-        *self.contents() = Contents {
-            outline,
-            generations: HashMap::new(),
-        };
+        let mut contents = self.contents();
+        contents.outline = outline;
+        contents.generations.clear();
+    }
+
+    /// What edited regions are compared with from now on.
+    pub fn set_comparer(&self, comparer: Option<Comparer>) {
+        self.contents().comparer = comparer;
+    }
+
+    /// What edited regions are compared with, once the gallery is prepared.
+    pub fn comparer(&self) -> Option<Comparer> {
+        self.contents().comparer.clone()
     }
 
     /// The open study.

@@ -1,7 +1,7 @@
 //! The viewing thread: loads what a person looks at, beside the running job.
 
 use super::{
-    ComparisonRequest, Event, PairRequest, PairView, ViewRequest, layouts,
+    ComparisonRequest, Event, PairRequest, PairView, RegionRequest, ViewRequest, layouts,
     partners::Waiting,
     shelf::Shelf,
     small::{Wanted, is_only_a_name},
@@ -21,10 +21,12 @@ use std::{
 };
 
 /// Answers requests until the handle is dropped. Of waiting pair requests only the newest is answered; training images
-/// that may be chosen next come after it. Small pictures and comparisons are passed on to threads of their own.
+/// that may be chosen next come after it. Small pictures, comparisons and edited regions are passed on to threads of
+/// their own.
 pub(super) fn serve(
     requests: &Receiver<ViewRequest>,
     comparing: &Sender<ComparisonRequest>,
+    regions: &Sender<RegionRequest>,
     small: &Wanted,
     shelf: &Shelf,
     teller: &Teller,
@@ -51,6 +53,9 @@ pub(super) fn serve(
                 // A closed channel means that the program ends.
                 ViewRequest::Compare(request) => {
                     comparing.send(request).ok();
+                }
+                ViewRequest::Region(request) => {
+                    regions.send(request).ok();
                 }
                 ViewRequest::Thumbnails(wishes) => small.replace(wishes),
                 ViewRequest::Layout(root) => {

@@ -4,6 +4,7 @@
 use super::{
     DeviceChoice, EngineSide, Event, Job, JobId, Ticket, comparing, device_words,
     pool::{compute_pool, lower_priority},
+    regions,
     session::Session,
     shelf::Shelf,
     small::Wanted,
@@ -16,6 +17,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
+    sync::Arc,
     thread,
 };
 
@@ -50,7 +52,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
     let EngineSide { jobs, views, events } = side;
     let teller = Teller::new(events, wake);
     let shelf = Shelf::default();
-    let pool = compute_pool(options.threads).map_err(io::Error::other)?;
+    let pool = Arc::new(compute_pool(options.threads).map_err(io::Error::other)?);
 
     let (to_comparing, comparisons) = crossbeam_channel::unbounded();
     let voice = teller.clone();
@@ -59,12 +61,18 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
         comparing::serve(&comparisons, &voice);
     })?;
 
+    let (to_regions, edits) = crossbeam_channel::unbounded();
+    let (looks, voice, threads) = (shelf.clone(), teller.clone(), pool.clone());
+    thread::Builder::new()
+        .name("regions".into())
+        .spawn(move || regions::serve(&edits, &looks, &threads, &voice))?;
+
     let small = Wanted::default();
     small.start(&shelf, &teller)?;
     let (looks, voice) = (shelf.clone(), teller.clone());
     thread::Builder::new()
         .name("views".into())
-        .spawn(move || views::serve(&views, &to_comparing, &small, &looks, &voice))?;
+        .spawn(move || views::serve(&views, &to_comparing, &to_regions, &small, &looks, &voice))?;
 
     thread::Builder::new().name("engine".into()).spawn(move || {
         lower_priority();

@@ -3,10 +3,10 @@
 use super::{
     OverlayParams, Pictures,
     local_map::{LocalMapPass, SIDE},
-    ramp_table,
-    texture::{rgba, upload},
+    texture::{Grid, Tiled, grey, rgba, upload, upload_ramps},
 };
-use std::{collections::HashMap, sync::Arc};
+use image::GrayImage;
+use std::collections::HashMap;
 
 /// The whole shader: colour ramps, then the overlay.
 pub const SHADER: &str = concat!(
@@ -23,91 +23,63 @@ pub struct ViewId(pub u64);
 pub struct OverlayRenderer {
     pipeline: wgpu::RenderPipeline,
     layout: wgpu::BindGroupLayout,
-    ramps: Option<wgpu::TextureView>,
+    target: wgpu::TextureFormat,
+    /// Longest side of a tile.
+    side: u32,
+    ramps: wgpu::TextureView,
     local_map: Option<LocalMapPass>,
     views: HashMap<ViewId, View>,
 }
 
+/// Pictures of a view, in the order of the shader's grids.
+const PICTURES: usize = 6;
+/// Place of the matte among them.
+const MATTE: usize = 3;
+/// Their bindings.
+const BINDINGS: [u32; PICTURES] = [1, 2, 3, 5, 6, 7];
+
 struct View {
     uniforms: wgpu::Buffer,
+    grids: wgpu::Buffer,
+    matte: Option<Tiled>,
     bind_group: Option<wgpu::BindGroup>,
 }
 
 impl OverlayRenderer {
     /// Builds the pipeline for a target of the given format (not sRGB: colours are in gamma space).
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue, target: wgpu::TextureFormat) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("overlay.wgsl"),
-            source: wgpu::ShaderSource::Wgsl(SHADER.into()),
-        });
-        let texture = |binding| wgpu::BindGroupLayoutEntry {
+        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::FRAGMENT,
-            ty: wgpu::BindingType::Texture {
-                sample_type: wgpu::TextureSampleType::Float { filterable: true },
-                view_dimension: wgpu::TextureViewDimension::D2,
-                multisampled: false,
-            },
+            ty,
             count: None,
         };
+        let uniform = |size: usize| wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Uniform,
+            has_dynamic_offset: false,
+            min_binding_size: std::num::NonZeroU64::new(size as u64),
+        };
+        let texture = |view_dimension| wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: true },
+            view_dimension,
+            multisampled: false,
+        };
+        let mut entries = vec![
+            entry(0, uniform(size_of::<OverlayParams>())),
+            entry(4, texture(wgpu::TextureViewDimension::D2)),
+            entry(8, uniform(size_of::<[Grid; PICTURES]>())),
+        ];
+        entries.extend(BINDINGS.map(|at| entry(at, texture(wgpu::TextureViewDimension::D2Array))));
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("overlay"),
-            entries: &[
-                wgpu::BindGroupLayoutEntry {
-                    binding: 0,
-                    visibility: wgpu::ShaderStages::FRAGMENT,
-                    ty: wgpu::BindingType::Buffer {
-                        ty: wgpu::BufferBindingType::Uniform,
-                        has_dynamic_offset: false,
-                        min_binding_size: std::num::NonZeroU64::new(size_of::<OverlayParams>() as u64),
-                    },
-                    count: None,
-                },
-                texture(1),
-                texture(2),
-                texture(3),
-                texture(4),
-            ],
+            entries: &entries,
         });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some("overlay"),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("overlay"),
-            layout: Some(&pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("vs_main"),
-                buffers: &[],
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-            },
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("fs_main"),
-                targets: &[Some(target.into())],
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-            }),
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            multiview_mask: None,
-            cache: None,
-        });
-        let table = ramp_table();
-        let rows = table.len() / (4 * super::Ramp::ENTRIES);
-        let ramps = upload(
-            device,
-            queue,
-            "colour ramps",
-            wgpu::TextureFormat::Rgba8Unorm,
-            &(super::Ramp::ENTRIES as u32, rows as u32, table),
-        );
         Self {
-            pipeline,
+            pipeline: pipeline(device, &layout, target, SHADER),
             layout,
-            ramps,
+            target,
+            side: device.limits().max_texture_dimension_2d,
+            ramps: upload_ramps(device, queue),
             local_map: LocalMapPass::new(device),
             views: HashMap::new(),
         }
@@ -119,7 +91,58 @@ impl OverlayRenderer {
         self.local_map.is_some()
     }
 
-    /// Replaces the pictures of a view. A picture larger than the card takes leaves the view empty.
+    /// Similarity made on the card, where only the two pictures are given.
+    fn make_map(&self, device: &wgpu::Device, queue: &wgpu::Queue, pictures: &Pictures) -> Option<Tiled> {
+        let (pass, compared) = (self.local_map.as_ref()?, pictures.compared.as_ref()?);
+        let whole = |p: &image::RgbImage| p.dimensions() == (SIDE, SIDE);
+        let (width, height) = pictures.generated.as_ref()?.dimensions();
+        if pictures.similarity.is_some()
+            || !compared.iter().all(|p| whole(p))
+            || width.max(height) > device.limits().max_texture_dimension_2d
+        {
+            return None;
+        }
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let [a, b] = [0, 1].map(|i: usize| {
+            let bytes = rgba(Some(&compared[i]));
+            upload(device, queue, "compared picture", format, &bytes)
+        });
+        let size = (width, height);
+        let map = pass.run(device, queue, [&a?, &b?], pictures.matte.as_deref(), size)?;
+        Some(Tiled::whole(map, 4))
+    }
+
+    /// The same with tiles of at most `side` pixels, as on a card that takes no larger textures.
+    #[must_use]
+    pub fn with_tiles_of(mut self, side: u32) -> Self {
+        self.side = self.side.min(side.max(1));
+        self
+    }
+
+    /// Draws with another shader from now on.
+    ///
+    /// # Errors
+    /// What the compiler says, with line and column; the former shader stays in use.
+    pub fn reload(&mut self, device: &wgpu::Device, source: &str) -> Result<(), String> {
+        use wgpu::naga;
+        let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
+        let flags = naga::valid::ValidationFlags::all();
+        naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+            .validate(&module)
+            .map_err(|e| e.emit_to_string(source))?;
+        // Valid in itself, it may still not fit the bindings.
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let made = pipeline(device, &self.layout, self.target, source);
+        match pollster::block_on(scope.pop()) {
+            Some(error) => Err(error.to_string()),
+            None => {
+                self.pipeline = made;
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces the pictures of a view. One that is too large for the card even in tiles leaves the view empty.
     pub fn set_pictures(
         &mut self,
         device: &wgpu::Device,
@@ -127,87 +150,83 @@ impl OverlayRenderer {
         id: ViewId,
         pictures: &Pictures,
     ) {
-        let color = |label, picture: Option<&image::RgbImage>| {
-            upload(
-                device,
-                queue,
-                label,
-                wgpu::TextureFormat::Rgba8Unorm,
-                &rgba(picture),
-            )
-        };
-        let generated = color("generated picture", pictures.generated.as_deref());
-        let training = color("training image", pictures.training.as_deref());
-        let made = || self.make_maps(device, queue, pictures, [&generated, &training]);
-        let maps = made().or_else(|| {
-            let format = wgpu::TextureFormat::Rg8Unorm;
-            upload(device, queue, "maps", format, &pictures.maps())
-        });
-        let view = self.views.entry(id).or_insert_with(|| View {
-            uniforms: device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("overlay"),
-                size: size_of::<OverlayParams>() as u64,
-                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            }),
-            bind_group: None,
-        });
-        view.bind_group = match (generated, training, maps, &self.ramps) {
-            (Some(generated), Some(training), Some(maps), Some(ramps)) => {
-                let entry = |binding, view| wgpu::BindGroupEntry {
-                    binding,
-                    resource: wgpu::BindingResource::TextureView(view),
-                };
-                Some(device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let side = self.side;
+        let up = |label, channels, bytes| Tiled::upload(device, queue, label, side, channels, &bytes);
+        let tiled = [
+            up("generated picture", 4, rgba(pictures.generated.as_deref())),
+            up("training image", 4, rgba(pictures.training.as_deref())),
+            self.make_map(device, queue, pictures)
+                .or_else(|| up("similarity", 1, grey(pictures.similarity.as_deref(), 0))),
+            up("matte", 1, grey(pictures.matte.as_deref(), 255)),
+            up("attention", 1, grey(pictures.attention.as_deref(), 0)),
+            up("bright ending", 1, grey(pictures.ending.as_deref(), 0)),
+        ];
+        let view = self.views.entry(id).or_insert_with(|| {
+            let buffer = |size: usize| {
+                device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some("overlay"),
-                    layout: &self.layout,
-                    entries: &[
-                        wgpu::BindGroupEntry {
-                            binding: 0,
-                            resource: view.uniforms.as_entire_binding(),
-                        },
-                        entry(1, &generated),
-                        entry(2, &training),
-                        entry(3, &maps),
-                        entry(4, ramps),
-                    ],
-                }))
+                    size: size as u64,
+                    usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            };
+            View {
+                uniforms: buffer(size_of::<OverlayParams>()),
+                grids: buffer(size_of::<[Grid; PICTURES]>()),
+                matte: None,
+                bind_group: None,
             }
-            _ => None,
+        });
+        view.bind_group = None;
+        let all: Option<Vec<Tiled>> = tiled.into_iter().collect();
+        let Some(mut all) = all else {
+            view.matte = None;
+            return;
         };
+        let grids: Vec<Grid> = all.iter().map(|t| t.grid).collect();
+        queue.write_buffer(&view.grids, 0, bytemuck::cast_slice(&grids));
+        let mut entries = vec![
+            wgpu::BindGroupEntry {
+                binding: 0,
+                resource: view.uniforms.as_entire_binding(),
+            },
+            wgpu::BindGroupEntry {
+                binding: 4,
+                resource: wgpu::BindingResource::TextureView(&self.ramps),
+            },
+            wgpu::BindGroupEntry {
+                binding: 8,
+                resource: view.grids.as_entire_binding(),
+            },
+        ];
+        entries.extend(
+            BINDINGS
+                .into_iter()
+                .zip(&all)
+                .map(|(binding, tiled)| wgpu::BindGroupEntry {
+                    binding,
+                    resource: wgpu::BindingResource::TextureView(&tiled.view),
+                }),
+        );
+        view.bind_group = Some(device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("overlay"),
+            layout: &self.layout,
+            entries: &entries,
+        }));
+        view.matte = Some(all.swap_remove(MATTE));
     }
 
-    /// Similarity and matte made on the card, where only the two pictures are given.
-    fn make_maps(
-        &self,
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
-        pictures: &Pictures,
-        uploaded: [&Option<wgpu::TextureView>; 2],
-    ) -> Option<wgpu::TextureView> {
-        let (pass, compared) = (self.local_map.as_ref()?, pictures.compared.as_ref()?);
-        let whole = |p: &image::RgbImage| p.dimensions() == (SIDE, SIDE);
-        if pictures.similarity.is_some() || !compared.iter().all(|p| whole(p)) {
-            return None;
+    /// Replaces the matte of a view alone, in place; false when it has another size than the one that is there, so
+    /// that all pictures have to be set.
+    pub fn set_matte(&self, queue: &wgpu::Queue, id: ViewId, matte: &GrayImage) -> bool {
+        let there = self.views.get(&id).and_then(|v| v.matte.as_ref());
+        match there.filter(|t| t.grid.size == <[u32; 2]>::from(matte.dimensions())) {
+            Some(tiled) => {
+                tiled.write(queue, matte.as_raw());
+                true
+            }
+            None => false,
         }
-        let shown = [&pictures.generated, &pictures.training];
-        let [a, b] = std::array::from_fn(|i| {
-            let same = shown[i].as_ref().is_some_and(|s| Arc::ptr_eq(s, &compared[i]));
-            let there = uploaded[i].clone().filter(|_| same);
-            let format = wgpu::TextureFormat::Rgba8Unorm;
-            there.or_else(|| {
-                upload(
-                    device,
-                    queue,
-                    "compared picture",
-                    format,
-                    &rgba(Some(&compared[i])),
-                )
-            })
-        });
-        let size = pictures.generated.as_ref()?.dimensions();
-        let map = pass.run(device, queue, [&a?, &b?], pictures.matte.as_deref(), size)?;
-        Some(map.create_view(&wgpu::TextureViewDescriptor::default()))
     }
 
     /// Sets what a view draws next. A view without pictures ignores it.
@@ -225,4 +244,42 @@ impl OverlayRenderer {
             pass.draw(0..3, 0..1);
         }
     }
+}
+
+fn pipeline(
+    device: &wgpu::Device,
+    layout: &wgpu::BindGroupLayout,
+    target: wgpu::TextureFormat,
+    source: &str,
+) -> wgpu::RenderPipeline {
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("overlay.wgsl"),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    });
+    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some("overlay"),
+        bind_group_layouts: &[Some(layout)],
+        immediate_size: 0,
+    });
+    device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+        label: Some("overlay"),
+        layout: Some(&layout),
+        vertex: wgpu::VertexState {
+            module: &module,
+            entry_point: Some("vs_main"),
+            buffers: &[],
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+        },
+        fragment: Some(wgpu::FragmentState {
+            module: &module,
+            entry_point: Some("fs_main"),
+            targets: &[Some(target.into())],
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+        }),
+        primitive: wgpu::PrimitiveState::default(),
+        depth_stencil: None,
+        multisample: wgpu::MultisampleState::default(),
+        multiview_mask: None,
+        cache: None,
+    })
 }

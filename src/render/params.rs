@@ -74,6 +74,12 @@ pub mod flags {
     pub const SPLIT: u32 = 8;
     /// The generated picture is a small preview: drawn soft, no overlay.
     pub const FORMING: u32 = 16;
+    /// The region is being edited: it is outlined and the rest is dim.
+    pub const EDITING: u32 = 32;
+    /// An attention map is bound.
+    pub const HAS_ATTENTION: u32 = 64;
+    /// A bright-ending map is bound.
+    pub const HAS_ENDING: u32 = 128;
 }
 
 /// The uniform block of `shaders/overlay.wgsl`, field by field.
@@ -120,6 +126,14 @@ pub struct OverlayParams {
     pub line_width: f32,
     /// A [`Highlight`] as a number.
     pub highlight: u32,
+    /// Opacity of the attention layer, 0..=1.
+    pub attention: f32,
+    /// Opacity of the bright-ending layer, 0..=1.
+    pub ending: f32,
+    /// A [`Ramp`](super::Ramp) as a number, for both layers.
+    pub layer_ramp: u32,
+    /// Brightness left outside the region while it is edited, 0..=1.
+    pub dim: f32,
     /// Colour around the picture, RGBA in gamma space.
     pub backdrop: [f32; 4],
     /// Colour of the foreground's contour.
@@ -151,6 +165,10 @@ impl Default for OverlayParams {
             blink: 0.0,
             line_width: 2.0,
             highlight: 0,
+            attention: 0.0,
+            ending: 0.0,
+            layer_ramp: 2,
+            dim: 0.4,
             backdrop: [0.0, 0.0, 0.0, 1.0],
             foreground_line: [0.3, 0.6, 1.0, 1.0],
             background_line: [0.2, 0.8, 0.5, 1.0],

@@ -1,7 +1,10 @@
 //! The overlay in plain Rust, pixel by pixel: what `shaders/overlay.wgsl` is tested against, and what
 //! stands in where there is no graphics card. Same names in both files; change them together.
 
-use super::{Highlight, Mode, OverlayParams, Pictures, Ramp, flags, ramp_table, texture::rgba};
+use super::{
+    Highlight, Mode, OverlayParams, Pictures, Ramp, flags, ramp_table,
+    texture::{grey, rgba},
+};
 use image::{Rgb, RgbImage};
 
 type Vec3 = [f32; 3];
@@ -11,7 +14,10 @@ const DIMMED: f32 = 0.12;
 pub struct ReferenceImages {
     generated: Texture,
     training: Texture,
-    maps: Texture,
+    similarity: Texture,
+    matte: Texture,
+    attention: Texture,
+    ending: Texture,
     ramps: Texture,
 }
 
@@ -85,7 +91,10 @@ impl ReferenceImages {
         Self {
             generated: Texture::new(4, rgba(pictures.generated.as_deref())),
             training: Texture::new(4, rgba(pictures.training.as_deref())),
-            maps: Texture::new(2, pictures.maps()),
+            similarity: Texture::new(1, grey(pictures.similarity.as_deref(), 0)),
+            matte: Texture::new(1, grey(pictures.matte.as_deref(), 255)),
+            attention: Texture::new(1, grey(pictures.attention.as_deref(), 0)),
+            ending: Texture::new(1, grey(pictures.ending.as_deref(), 0)),
             ramps: Texture::new(4, (Ramp::ENTRIES as u32, Ramp::ALL.len() as u32, ramp_table())),
         }
     }
@@ -107,7 +116,8 @@ impl ReferenceImages {
         if !view.has(flags::HAS_MAPS) {
             return [0.0; 2];
         }
-        let [similarity, matte, ..] = self.maps.linear(uv, view.crisp);
+        let similarity = self.similarity.linear(uv, view.crisp)[0];
+        let matte = self.matte.linear(uv, view.crisp)[0];
         let half_width = view.softness.max(0.002) * 0.5;
         let t = ((similarity - view.threshold + half_width) / (2.0 * half_width)).clamp(0.0, 1.0);
         let copied = t * t * (3.0 - 2.0 * t);
@@ -124,7 +134,7 @@ impl ReferenceImages {
     fn heat(&self, view: &OverlayParams, base: Vec3, uv: [f32; 2]) -> Vec3 {
         let [f, b] = self.regions(view, uv);
         let (f, b) = (f * view.foreground_opacity, b * view.background_opacity);
-        let similarity = self.maps.linear(uv, view.crisp)[0];
+        let similarity = self.similarity.linear(uv, view.crisp)[0];
         let ground = mix(base, [luma(base); 3], 0.6 * (f + b).min(1.0));
         let with_background = mix(ground, self.ramp(view.background_ramp, similarity), b);
         mix(with_background, self.ramp(view.foreground_ramp, similarity), f)
@@ -138,12 +148,7 @@ impl ReferenceImages {
         let line = |i: usize, opacity: f32| {
             let (dx, dy) = (right[i] - left[i], down[i] - up[i]);
             let slope = (dx * dx + dy * dy).sqrt() * 0.5;
-            let coverage = if slope < 0.002 {
-                0.0
-            } else {
-                1.0 - ((here[i] - 0.5).abs() / slope - view.line_width * 0.5 + 0.5).clamp(0.0, 1.0)
-            };
-            coverage * (opacity * 2.0).min(1.0)
+            contour(view, here[i], slope) * (opacity * 2.0).min(1.0)
         };
         let around = base.map(|c| c * (0.62 + 0.38 * shown(view, here).min(1.0)));
         let with_background = mix(
@@ -211,8 +216,53 @@ impl ReferenceImages {
                 return self.training_at(view, uv, pixel);
             }
         }
-        self.compose(view, uv, pixel)
+        let color = self.compose(view, uv, pixel);
+        if !view.has(flags::HAS_GENERATED) || view.has(flags::FORMING) {
+            return color;
+        }
+        let color = self.layers(view, color, uv);
+        if view.has(flags::EDITING) {
+            return self.edited(view, color, uv);
+        }
+        color
     }
+
+    fn layers(&self, view: &OverlayParams, base: Vec3, uv: [f32; 2]) -> Vec3 {
+        let mut color = base;
+        let layers = [
+            (flags::HAS_ATTENTION, &self.attention, view.attention),
+            (flags::HAS_ENDING, &self.ending, view.ending),
+        ];
+        for (flag, map, opacity) in layers {
+            if view.has(flag) {
+                let value = map.linear(uv, view.crisp)[0];
+                let over = self.ramp(view.layer_ramp, value);
+                color = mix(color, over, opacity * (0.25 + 0.75 * value));
+            }
+        }
+        color
+    }
+
+    fn edited(&self, view: &OverlayParams, base: Vec3, uv: [f32; 2]) -> Vec3 {
+        let step: [f32; 2] = std::array::from_fn(|i| 1.0 / (view.image[i] * view.zoom));
+        let at = |dx: f32, dy: f32| {
+            let uv = [uv[0] + dx * step[0], uv[1] + dy * step[1]];
+            self.matte.linear(uv, view.crisp)[0]
+        };
+        let here = at(0.0, 0.0);
+        let (dx, dy) = (at(1.0, 0.0) - at(-1.0, 0.0), at(0.0, 1.0) - at(0.0, -1.0));
+        let slope = (dx * dx + dy * dy).sqrt() * 0.5;
+        let around = base.map(|c| c * (view.dim + (1.0 - view.dim) * here));
+        mix(around, rgb(view.foreground_line), contour(view, here, slope))
+    }
+}
+
+/// Coverage of the line where `value` crosses one half.
+fn contour(view: &OverlayParams, value: f32, slope: f32) -> f32 {
+    if slope < 0.002 {
+        return 0.0;
+    }
+    1.0 - ((value - 0.5).abs() / slope - view.line_width * 0.5 + 0.5).clamp(0.0, 1.0)
 }
 
 /// Draws a whole view of `width` × `height` physical pixels.

@@ -116,6 +116,10 @@ pub struct PictureFacts {
     pub measures: Option<PairMeasures>,
     /// Cosine to it by an embedder; not part of the verdict.
     pub embedding: Option<EmbeddingCosine>,
+    /// What the region was edited with by hand: class, scores and matches are then that region's, not those of the
+    /// segmenter's; empty otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edited_mask: Vec<String>,
 }
 
 /// One training image beside a picture.
@@ -199,7 +203,16 @@ fn of_run(run: &Run, sources: &Sources, gallery: &Gallery<'_>) -> RunFacts {
         .collect();
     let prompts: Vec<PromptFacts> = by_prompt
         .into_iter()
-        .map(|(index, records)| of_prompt(index, records, group_of.get(&index).copied(), sources, gallery))
+        .map(|(index, records)| {
+            of_prompt(
+                run,
+                index,
+                records,
+                group_of.get(&index).copied(),
+                sources,
+                gallery,
+            )
+        })
         .collect();
     let verdicts = |p: &PromptFacts| {
         let index = p.index;
@@ -227,6 +240,7 @@ fn of_run(run: &Run, sources: &Sources, gallery: &Gallery<'_>) -> RunFacts {
 }
 
 fn of_prompt(
+    run: &Run,
     index: u32,
     mut records: Vec<&Record>,
     group: Option<&str>,
@@ -236,7 +250,7 @@ fn of_prompt(
     records.sort_by_key(|r| r.key.seed);
     let pictures: Vec<PictureFacts> = records
         .iter()
-        .map(|record| of_picture(record, &sources.thresholds, gallery))
+        .map(|record| of_picture(run, record, &sources.thresholds, gallery))
         .collect();
     let mut counts = [0; 4];
     for (count, verdict) in counts.iter_mut().zip(Verdict::ALL) {
@@ -261,8 +275,9 @@ fn of_prompt(
     }
 }
 
-fn of_picture(record: &Record, thresholds: &Thresholds, gallery: &Gallery<'_>) -> PictureFacts {
-    let best = record.matches.first().map(|m| m.scores);
+fn of_picture(run: &Run, record: &Record, thresholds: &Thresholds, gallery: &Gallery<'_>) -> PictureFacts {
+    let (edit, found) = (run.edit(&record.key), run.matches_of(record));
+    let best = found.first().map(|m| m.scores);
     let finite: Vec<f64> = record
         .noise_norm
         .iter()
@@ -277,8 +292,7 @@ fn of_picture(record: &Record, thresholds: &Thresholds, gallery: &Gallery<'_>) -
         background: best.and_then(|s| s.background),
         average: best.and_then(|s| s.average()),
         confidence: record.confidence,
-        matches: record
-            .matches
+        matches: found
             .iter()
             .map(|m| MatchFacts {
                 name: m.name.clone(),
@@ -291,7 +305,7 @@ fn of_picture(record: &Record, thresholds: &Thresholds, gallery: &Gallery<'_>) -
         noise_norm_mean: (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64),
         sha256: record.sha256.clone(),
         image: record.image.clone(),
-        matte: record.matte.clone(),
+        matte: edit.map_or_else(|| record.matte.clone(), |e| e.matte.clone()),
         noise_norm: record
             .noise_norm
             .iter()
@@ -299,6 +313,7 @@ fn of_picture(record: &Record, thresholds: &Thresholds, gallery: &Gallery<'_>) -
             .collect(),
         measures: record.measures,
         embedding: record.embedding.clone(),
+        edited_mask: edit.map(|e| e.tools.clone()).unwrap_or_default(),
     }
 }
 

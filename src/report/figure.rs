@@ -51,6 +51,7 @@ pub fn overlaid(
             similarity,
             compared: None,
             matte: matte.filter(|m| m.dimensions() == size).map(Arc::new),
+            ..Pictures::default()
         },
         size,
     })

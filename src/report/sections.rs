@@ -151,9 +151,18 @@ fn pair(picture: &PictureFacts, figure: &Figure) -> Markup {
                 }
             }
             figcaption {
-                (badge(picture.verdict)) " seed " (picture.seed) ", F " (score(picture.foreground)) ", B " (score(picture.background))
+                (badge(picture.verdict)) " seed " (picture.seed) ", F " (score(picture.foreground)) ", B " (score(picture.background)) (edited(picture))
                 @if let Some(best) = best { ": " (best.name) }
             }
+        }
+    }
+}
+
+/// Says that a person drew the region, and with what.
+fn edited(picture: &PictureFacts) -> Markup {
+    html! {
+        @if !picture.edited_mask.is_empty() {
+            " " small title={ "the region was edited by hand: " (picture.edited_mask.join(", ")) } { "edited mask" }
         }
     }
 }
@@ -168,7 +177,7 @@ fn picture_table(prompt: &PromptFacts) -> Markup {
                 @for picture in &prompt.pictures {
                     tr {
                         td { (picture.name) }
-                        td { (badge(picture.verdict)) }
+                        td { (badge(picture.verdict)) (edited(picture)) }
                         td.n { (score(picture.foreground)) }
                         td.n { (score(picture.background)) }
                         td.n { (score(picture.average)) }

@@ -58,6 +58,7 @@ const SCHEMA: &str = "message pictures {
     optional binary training_image (UTF8);
     optional double noise_norm_mean;
     required binary sha256 (UTF8);
+    optional binary edited_mask (UTF8);
 }";
 
 /// Writes one row a picture as Parquet (uncompressed; the bytes depend on nothing but the runs).
@@ -120,10 +121,11 @@ fn parquet_bytes(runs: &[RunFacts]) -> Result<Vec<u8>, ParquetError> {
                 };
                 w.write_batch(&rows.iter().map(of).collect::<Vec<_>>(), None, None)?;
             }
-            (3 | 5 | 9, ColumnWriter::ByteArrayColumnWriter(w)) => {
+            (3 | 5 | 9 | 12, ColumnWriter::ByteArrayColumnWriter(w)) => {
                 let of = |(_, prompt, picture): &(&RunFacts, &super::PromptFacts, &super::PictureFacts)| {
                     match place {
                         3 => prompt.group.as_deref().map(text),
+                        12 => (!picture.edited_mask.is_empty()).then(|| text(&picture.edited_mask.join(" "))),
                         5 => picture.verdict.map(Verdict::letters).map(text),
                         _ => picture.matches.first().map(|m| text(&m.name)),
                     }

@@ -170,6 +170,7 @@ impl Record {
             seconds,
             thumbnail: Arc::new(thumbnail),
             variant,
+            edit: None,
         }
     }
 }
@@ -217,7 +218,7 @@ impl GalleryNames {
         }
     }
 
-    fn index(&mut self, found: &RecordMatch) -> Option<u32> {
+    pub(super) fn index(&mut self, found: &RecordMatch) -> Option<u32> {
         if self.names.get(found.gallery as usize) == Some(&found.name) {
             return Some(found.gallery);
         }
@@ -239,7 +240,7 @@ fn file_of(name: &str) -> &str {
 }
 
 /// A record may come from anywhere: its paths stay inside the run's folder.
-fn check_relative(field: &str, path: &str) -> Result<(), String> {
+pub(super) fn check_relative(field: &str, path: &str) -> Result<(), String> {
     let refused = || {
         Err(format!(
             "{field} “{}” does not lie in the run's folder",

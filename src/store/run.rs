@@ -7,6 +7,8 @@
 //! images/             img_0003_01.png …, lossless, with prompt and parameters as text chunks
 //! mattes/             the same names, 8-bit grey
 //! signals/            the same names, .safetensors: maps that were seen while drawing
+//! edits.jsonl         regions that a person edited; the last line of a picture counts
+//! edited/             their mattes
 //! run.lock            locked while a process writes
 //! ```
 //! A picture's files are complete before its record is written, and a record counts only with its line end:
@@ -16,6 +18,7 @@
 use super::{
     atomic,
     record::Record,
+    region_edits::EditRecord,
     run_lock::{LOCK, lock, not_a_device},
     run_parameters::{RUN_FILE, RunParameters},
     run_writing::Writer,
@@ -47,6 +50,9 @@ pub struct Run {
     /// Bytes and lines of `generations.jsonl` that were read.
     pub(super) length: u64,
     pub(super) lines: u64,
+    /// Regions edited by hand, and how long their file was when it was read.
+    pub(super) edits: HashMap<GenerationKey, EditRecord>,
+    pub(super) edits_length: u64,
     pub(super) writer: Option<Writer>,
 }
 
@@ -161,6 +167,8 @@ impl Run {
             notices: Vec::new(),
             length: 0,
             lines: 0,
+            edits: HashMap::new(),
+            edits_length: 0,
             writer: None,
         })
     }

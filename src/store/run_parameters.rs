@@ -135,7 +135,10 @@ impl RunParameters {
     }
 
     /// Reads the `run.toml` of a run's folder.
-    pub(super) fn read(folder: &Path) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// A problem that names the file, when it cannot be read or says something unknown.
+    pub fn read(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join(RUN_FILE);
         let text = tables::read_text(&path, MAX_BYTES)?.text;
         let source = Source {

@@ -22,6 +22,7 @@ impl Run {
     /// # Errors
     /// A problem when the records cannot be read.
     pub fn refresh(&mut self) -> Result<bool, Problem> {
+        self.refresh_edits()?;
         let path = self.folder.join(RECORDS);
         let failed = |e: io::Error| Problem::io("The run's records cannot be read", &path, &e);
         not_a_device(&path)?;
@@ -93,7 +94,11 @@ impl Run {
                 let small = thumbnail(&self.folder.join(&record.image))
                     .unwrap_or_else(|| RgbImage::from_pixel(1, 1, image::Rgb([128; 3])));
                 let seconds = self.seconds(&record.key).unwrap_or(0.0);
-                record.generation(&self.folder, names, seconds, small, variant.clone())
+                let mut generation = record.generation(&self.folder, names, seconds, small, variant.clone());
+                if let Some(edit) = self.edit(&record.key) {
+                    edit.put_over(&mut generation, &self.folder, names);
+                }
+                generation
             })
             .collect()
     }

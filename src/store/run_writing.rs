@@ -244,8 +244,9 @@ impl Run {
             let maps = maps.map(|bytes| put(signals_place(&record.key), &bytes));
             signals.maps = maps.transpose()?;
         }
-        let seconds = from.seconds(&record.key).unwrap_or(0.0);
-        self.append(record, seconds)
+        let (key, seconds) = (record.key, from.seconds(&record.key).unwrap_or(0.0));
+        self.append(record, seconds)?;
+        self.adopt_edit(from, &key)
     }
 
     fn refused(&self, reason: String) -> Problem {

@@ -30,6 +30,19 @@ pub struct Match {
     pub scores: RegionScores,
 }
 
+/// A region drawn by hand in place of the segmenter's, and what the segmenter's own had given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegionEdit {
+    /// SHA-256 of the segmenter whose matte it began from; `None` when there was none.
+    pub segmenter: Option<String>,
+    /// What it was drawn with: “brush”, “lasso”, “clicks”, in the order of first use.
+    pub tools: Vec<String>,
+    /// The segmenter's matte.
+    pub matte: Option<PathBuf>,
+    /// Best training images by the segmenter's matte.
+    pub matches: Vec<Match>,
+}
+
 /// A generated picture, segmented and compared.
 #[derive(Clone, Debug)]
 pub struct Generation {
@@ -59,6 +72,8 @@ pub struct Generation {
     pub thumbnail: Arc<RgbImage>,
     /// Name of the variant it was drawn with; `None` for the checkpoint as it is.
     pub variant: Option<Arc<str>>,
+    /// Set when `matte` and `matches` are those of a region edited by hand.
+    pub edit: Option<Arc<RegionEdit>>,
 }
 
 impl Generation {
@@ -75,6 +90,11 @@ impl Generation {
     /// Scores of the best match (the gallery row with the highest average), if compared.
     pub fn scores(&self) -> Option<RegionScores> {
         self.matches.first().map(|m| m.scores)
+    }
+
+    /// Words that stand with its class and scores wherever these are shown; `None` for the segmenter's own region.
+    pub fn edit_mark(&self) -> Option<&'static str> {
+        self.edit.is_some().then_some("edited mask")
     }
 
     /// Class under the given thresholds, from the best match; `None` until compared.

@@ -25,7 +25,7 @@ pub use cluster::{Cluster, ClusterKind, Link, RegionClusters};
 pub use edit::{
     Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
 };
-pub use generation::{Generation, GenerationKey, Match};
+pub use generation::{Generation, GenerationKey, Match, RegionEdit};
 pub use label::{Labels, RegionLabels, labels_of_prompts};
 pub use measures::{EmbeddingCosine, Measures, PairMeasures};
 pub use outline::{Approximation, Arithmetic, GalleryImage, StudyOutline, gallery_names, recorded_names};

@@ -188,6 +188,7 @@ pub fn generation(key: GenerationKey) -> Generation {
         seconds: 4.2,
         thumbnail: Arc::new(scene(key.prompt, key.prompt + key.seed as u32, 64)),
         variant: None,
+        edit: None,
     }
 }
 
@@ -299,6 +300,7 @@ impl Fed {
             | ViewRequest::Partners(_)
             | ViewRequest::Layout(_)
             | ViewRequest::KeepLayout(..) => {}
+            ViewRequest::Region(request) => self.tell(Event::Rescored(Arc::new(rescored(request)))),
             ViewRequest::Thumbnails(wishes) => {
                 for small in wishes {
                     let image = match &small {
@@ -310,4 +312,26 @@ impl Fed {
             }
         }
     }
+}
+
+/// As the engine answers: the foreground's score is the share of the picture that is inside.
+fn rescored(request: pentimento::engine::RegionRequest) -> Generation {
+    let mut generation = Generation::clone(&request.generation);
+    if let Some(former) = generation.edit.take() {
+        generation.matches.clone_from(&former.matches);
+    }
+    if let Some(matte) = request.matte {
+        let inside = matte.as_raw().iter().filter(|&&v| v > 127).count() as f32;
+        let matches = generation.matches.clone();
+        for m in &mut generation.matches {
+            m.scores.foreground = Some(inside / matte.as_raw().len() as f32);
+        }
+        generation.edit = Some(Arc::new(pentimento::study::RegionEdit {
+            segmenter: Some("ab".repeat(32)),
+            tools: request.tools,
+            matte: None,
+            matches,
+        }));
+    }
+    generation
 }

@@ -158,6 +158,9 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
                         score(scores.foreground),
                         score(scores.background)
                     );
+                    let words = generation
+                        .edit_mark()
+                        .map_or(words.clone(), |m| format!("{words} · {m}"));
                     ui.label(RichText::new(words).small().color(theme.weak));
                 });
             });

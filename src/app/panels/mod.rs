@@ -16,6 +16,7 @@ mod map;
 mod map_dots;
 mod map_view;
 mod prompts;
+mod region_tools;
 mod run_needs;
 mod run_settings;
 mod sides;

@@ -289,6 +289,10 @@ fn seeds(painter: &egui::Painter, cx: &Cx<'_>, prompt: u32, at: egui::Pos2, room
         if let Some(generation) = study.generation(key).or_else(|| cx.state.second(key)) {
             let verdict = generation.verdict(thresholds);
             marks::mark(painter, theme, pos2(x, at.y), 4.5, verdict);
+            if generation.edit.is_some() {
+                // A ring says that a person drew the region.
+                painter.circle_stroke(pos2(x, at.y), 6.0, egui::Stroke::new(1.0, theme.text));
+            }
             if cx.state.selection.key() == Some(generation.key) {
                 let under = Rect::from_center_size(pos2(x, at.y + 8.0), vec2(7.0, 1.5));
                 painter.rect_filled(under, CornerRadius::same(1), theme.accent);

@@ -1,6 +1,6 @@
 //! The Stage: the picture, large, with live overlays.
 
-use super::{prompts::open_buttons, stage_canvas, stage_tools};
+use super::{prompts::open_buttons, region_tools, stage_canvas, stage_tools};
 use crate::{
     app::{
         command::Command,
@@ -210,7 +210,8 @@ pub(super) fn floats(
 ) {
     if shown.pair().is_some() && !cx.state.open.present {
         stage_tools::controls(ui, cx, placement.canvas);
-        if let Some(pointer) = pointer {
+        region_tools::card(ui, cx, placement.canvas);
+        if let Some(pointer) = pointer.filter(|_| cx.state.open.inspector) {
             stage_tools::inspector(ui, cx, shown, placement, pointer);
         }
     }

@@ -1,6 +1,6 @@
 //! The canvas of the Stage: pan, zoom, the split handle, captions.
 
-use super::stage::floats;
+use super::{region_tools, stage::floats};
 use crate::{
     app::{
         action::Action,
@@ -8,14 +8,15 @@ use crate::{
         controls::{self, caption},
         on_stage::{OnStage, Placement, params, split_normal},
         paint::{OverlayCallback, STAGE, STAGE_SECOND},
+        region::Tool,
         theme::{self, UNIT},
     },
     render::Mode,
 };
 use eframe::egui_wgpu;
 use egui::{
-    Align2, Color32, CornerRadius, CursorIcon, Id, Key, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2,
-    WidgetInfo, pos2, vec2,
+    Align2, Color32, CornerRadius, CursorIcon, Id, Key, PointerButton, Pos2, Rect, Response, Sense, Stroke,
+    Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ pub fn canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) {
     };
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, &label));
     let placement = Placement::new(cx.state, rect, shown.size(), 2.0 * UNIT);
-    move_camera(ui, cx, &response, &placement);
+    let tool = region_tools::pointer(ui, cx, &response, &placement);
+    move_camera(ui, cx, &response, &placement, tool);
 
     let original = !ui.ctx().egui_wants_keyboard_input() && ui.input(|i| i.key_down(Key::Space));
     let time = ui.input(|i| i.time);
@@ -64,6 +66,7 @@ pub fn canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) {
         let rail = Rect::from_min_size(pos2(inner.left(), inner.bottom() - 3.0), vec2(inner.width(), 3.0));
         controls::bar(ui.painter(), cx.theme, rail, share, cx.theme.accent);
     }
+    region_tools::marks_over(ui, cx, &response, &placement);
     floats(ui, cx, shown, &placement, pointer);
 }
 
@@ -75,7 +78,7 @@ pub fn second_canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) 
     let response = ui.allocate_rect(rect, Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, "Picture B"));
     let placement = Placement::new(cx.state, rect, shown.size(), 2.0 * UNIT);
-    move_camera(ui, cx, &response, &placement);
+    move_camera(ui, cx, &response, &placement, false);
     let original = !ui.ctx().egui_wants_keyboard_input() && ui.input(|i| i.key_down(Key::Space));
     let time = ui.input(|i| i.time);
     let params = params(cx.state, cx.theme, shown, &placement, ppp, original, time);
@@ -101,20 +104,32 @@ pub fn second_canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) 
     );
 }
 
-fn move_camera(ui: &Ui, cx: &mut Cx<'_>, response: &Response, placement: &Placement) {
+/// With a `tool` at hand the first button and the wheel are the tool's.
+fn move_camera(ui: &Ui, cx: &mut Cx<'_>, response: &Response, placement: &Placement, tool: bool) {
     let mut camera = cx.state.camera;
-    if response.dragged() {
+    let other = |b| response.dragged_by(b);
+    let moved = if tool {
+        other(PointerButton::Middle) || other(PointerButton::Secondary)
+    } else {
+        response.dragged()
+    };
+    let brush = tool && cx.state.region.tool == Some(Tool::Brush);
+    if moved {
         camera.offset += response.drag_delta();
         ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
     }
     if let Some(pointer) = response.hover_pos() {
         let (pinch, wheel) = ui.input(|i| (i.zoom_delta(), i.smooth_scroll_delta().y));
-        let factor = pinch * (wheel / 220.0).exp();
+        let factor = if brush {
+            pinch
+        } else {
+            pinch * (wheel / 220.0).exp()
+        };
         if factor != 1.0 {
             camera.zoom_about(factor, pointer - placement.canvas.center());
         }
     }
-    if response.double_clicked() {
+    if response.double_clicked() && !tool {
         camera = crate::app::state::Camera::default();
     }
     if camera != cx.state.camera {
@@ -174,6 +189,8 @@ fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, line: Option<f32
                 Mode::Plain => whose,
                 mode => format!("{whose} · {}", mode.name().to_lowercase()),
             };
+            let mark = cx.state.current().and_then(|g| g.edit_mark());
+            let words = mark.map_or_else(|| words.clone(), |mark| format!("{words} · {mark}"));
             caption(painter, left, Align2::LEFT_TOP, &words, near);
             if let Some(other) = pair.request.against.as_ref().filter(|_| far > 0.0) {
                 let letter = if *other == cx.state.compare.second {

@@ -143,8 +143,9 @@ fn picture(ui: &mut Ui, cx: &mut Cx<'_>, generation: &Arc<Generation>, side: f32
     let verdict = generation.verdict(&cx.state.thresholds);
     let scores = generation.scores();
     let letters = verdict.map_or("not compared", |v| v.letters());
+    let marked = generation.edit_mark().map_or(String::new(), |m| format!(", {m}"));
     let name = format!(
-        "{}Seed {}, {letters}",
+        "{}Seed {}, {letters}{marked}",
         before.unwrap_or_default(),
         generation.key.seed
     );
@@ -156,7 +157,12 @@ fn picture(ui: &mut Ui, cx: &mut Cx<'_>, generation: &Arc<Generation>, side: f32
             .and_then(|s| s.average())
             .map_or("–".to_owned(), |a| format!("{a:.3}"));
         // On a small picture there is room for the mark alone.
-        let text = if side < 56.0 { String::new() } else { text };
+        let text = match generation.edit_mark() {
+            _ if side < 56.0 => String::new(),
+            Some(mark) if side >= 100.0 => format!("{text} {mark}"),
+            Some(_) => format!("{text} *"),
+            None => text,
+        };
         controls::badge(ui.painter(), cx.theme, rect, verdict, &text);
         if chosen {
             controls::chosen_frame(ui.painter(), cx.theme, rect);
@@ -183,6 +189,10 @@ fn picture(ui: &mut Ui, cx: &mut Cx<'_>, generation: &Arc<Generation>, side: f32
             generation.seconds,
         ),
         None => format!("seed {}, not compared yet", generation.key.seed),
+    };
+    let tip = match generation.edit_mark() {
+        Some(mark) => format!("{tip}\n{mark}"),
+        None => tip,
     };
     let tip = match &generation.variant {
         Some(variant) => format!("{tip}\ndrawn with {variant}"),

@@ -50,7 +50,9 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
     let thresholds = &cx.state.thresholds;
     let why = why(generation, thresholds);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 13.0 * UNIT), Sense::hover());
-    let words = format!("{}: {}. {why}", verdict.letters(), verdict.meaning());
+    let mark = generation.edit_mark();
+    let marked = mark.map_or(String::new(), |m| format!(" ({m})"));
+    let words = format!("{}: {}{marked}. {why}", verdict.letters(), verdict.meaning());
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Status, true, &words));
     let painter = ui.painter();
     let column = rect.left() + 20.0;
@@ -74,7 +76,7 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
     controls::line(
         painter,
         first,
-        verdict.meaning(),
+        &format!("{}{marked}", verdict.meaning()),
         controls::body(),
         theme.text,
         room,
@@ -95,6 +97,19 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
         if let Some(average) = scores.average() {
             remarks.push(format!("average {average:.3}"));
         }
+    }
+    if let Some(edit) = &generation.edit {
+        let own = edit.matches.first().map_or("not compared".to_owned(), |m| {
+            format!(
+                "F {} B {}",
+                score(m.scores.foreground),
+                score(m.scores.background)
+            )
+        });
+        remarks.push(format!(
+            "mask edited by {}; the segmenter's: {own}",
+            edit.tools.join(", ")
+        ));
     }
     if let Some(confidence) = generation.confidence {
         remarks.push(format!("foreground found with {confidence:.2}"));
