@@ -36,6 +36,8 @@ fn window(args: &cli::Cli, started: Instant) -> ExitCode {
                 tour: args.study.is_none(),
                 started: Some(started),
                 listen: args.listen,
+                shaders: cfg!(debug_assertions)
+                    .then(|| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")),
                 weights: app::WeightOptions {
                     places: None,
                     mirror: std::env::var("PENTIMENTO_MIRROR").ok().filter(|m| !m.is_empty()),

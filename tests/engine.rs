@@ -14,6 +14,8 @@ mod calibration;
 mod map;
 #[path = "engine/null_demo.rs"]
 mod null_demo;
+#[path = "engine/region.rs"]
+mod region;
 #[path = "engine/signals.rs"]
 mod signals;
 #[path = "engine/stop.rs"]

@@ -90,6 +90,7 @@ mod tests {
             variant: None,
             measures: Default::default(),
             signals: None,
+            edit: None,
         }
     }
 

@@ -428,7 +428,7 @@ impl Command {
             Self::Region(Tool::Lasso) => plain(Key::L),
             Self::Region(Tool::Click) => plain(Key::W),
             Self::EraseRegion => plain(Key::A),
-            Self::ToggleInspector => plain(Key::N),
+            Self::ToggleInspector => plain(Key::G),
             Self::ToggleNearest => plain(Key::T),
             Self::ZoomIn => plain(Key::Plus),
             Self::ZoomOut => plain(Key::Minus),

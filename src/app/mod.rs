@@ -33,6 +33,7 @@ mod palette;
 mod panels;
 mod present;
 mod region;
+mod shader_watch;
 mod state;
 mod study_view;
 mod theme;

@@ -34,8 +34,8 @@ pub enum Fingerprint {
     Forming(GenerationKey, usize),
     /// A small copy, by its address: the window holds it as long as it is shown.
     Small(usize),
-    /// A pair, by the address of its picture: the window holds it as long as it is shown. Its region may change.
-    Pair(usize),
+    /// A pair, by the addresses of its parts: the window holds them as long as they are shown. Its region may change.
+    Pair([usize; 4]),
 }
 
 impl OnStage {
@@ -73,7 +73,12 @@ impl OnStage {
             Self::Nothing => Fingerprint::Nothing,
             Self::Forming(step) => Fingerprint::Forming(step.key, step.step),
             Self::Small(generation) => Fingerprint::Small(Arc::as_ptr(generation) as usize),
-            Self::Pair(pair) => Fingerprint::Pair(Arc::as_ptr(&pair.generated) as usize),
+            Self::Pair(pair) => Fingerprint::Pair([
+                Arc::as_ptr(&pair.generated) as usize,
+                address(&pair.training),
+                address(&pair.similarity),
+                address(&pair.signals),
+            ]),
         }
     }
 
@@ -123,6 +128,10 @@ impl OnStage {
     pub fn is_soft(&self) -> bool {
         matches!(self, Self::Forming(_) | Self::Small(_))
     }
+}
+
+fn address<T>(part: &Option<Arc<T>>) -> usize {
+    part.as_ref().map_or(0, |p| Arc::as_ptr(p) as usize)
 }
 
 /// Whether a pair is of this picture, not of another variant's.

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -34,6 +34,8 @@ pub struct StudyView {
     /// The scores of the same pictures.
     columns: BTreeMap<Option<Arc<str>>, Columns>,
     no_columns: Columns,
+    /// Pictures whose region was edited by hand.
+    edited: BTreeMap<Option<Arc<str>>, BTreeSet<GenerationKey>>,
     /// Places of prompts that do not stand at their own index.
     odd_places: HashMap<u32, usize>,
     /// How many studies were opened so far.
@@ -195,6 +197,14 @@ impl StudyView {
             .entry(generation.variant.clone())
             .or_default()
             .insert(&generation);
+        if generation.edit.is_some() {
+            self.edited
+                .entry(generation.variant.clone())
+                .or_default()
+                .insert(key);
+        } else if let Some(edited) = self.edited.get_mut(&generation.variant) {
+            edited.remove(&key);
+        }
         let generation = if self.small >= SMALL {
             generation.without_thumbnail()
         } else {
@@ -227,6 +237,13 @@ impl StudyView {
         self.version += 1;
         self.results.remove(&Some(variant.clone()));
         self.columns.remove(&Some(variant.clone()));
+        self.edited.remove(&Some(variant.clone()));
+    }
+
+    /// A's pictures whose region was edited by hand, by prompt and seed.
+    pub fn edited(&self) -> impl Iterator<Item = &Arc<Generation>> {
+        let keys = self.edited.get(&self.first).into_iter().flatten();
+        keys.filter_map(|key| self.generation(*key))
     }
 
     fn drawn(&self) -> &Results {

@@ -13,6 +13,7 @@ use super::{
     paint, palette,
     panels::{FieldPoints, MapDots, bar, figures, log},
     present,
+    shader_watch::ShaderWatch,
     state::{OverlaySettings, State},
     theme::{self, Theme},
     thumbnails::Thumbnails,
@@ -43,6 +44,8 @@ pub struct AppOptions {
     pub started: Option<Instant>,
     /// Port to listen on for pictures of other programs from the start; 0 lets the system choose.
     pub listen: Option<u16>,
+    /// Folder of shaders to draw with as they are saved, for those who write them.
+    pub shaders: Option<PathBuf>,
     /// Where published weights come from and go to.
     pub weights: WeightOptions,
 }
@@ -73,6 +76,7 @@ pub struct App {
     pub(super) live: LiveLink,
     pub(super) weights: WeightsLink,
     gpu: Option<egui_wgpu::RenderState>,
+    shaders: Option<ShaderWatch>,
     /// Whether the graphics card makes local maps itself.
     makes_maps: bool,
     uploaded: Option<Fingerprint>,
@@ -123,6 +127,8 @@ impl App {
             .filter(layout::is_complete)
             .unwrap_or_else(layout::default_layout);
         let makes_maps = gpu.as_ref().is_some_and(paint::install);
+        let folder = options.shaders.zip(gpu.as_ref());
+        let shaders = folder.and_then(|(folder, gpu)| ShaderWatch::start(ctx, gpu, folder));
         let state = State {
             overlay: remembered.overlay.clamped(),
             recent: remembered.recent,
@@ -163,6 +169,7 @@ impl App {
             live: LiveLink::new(ctx),
             weights: WeightsLink::new(options.weights),
             gpu,
+            shaders,
             makes_maps,
             uploaded: None,
             uploaded_second: None,
@@ -251,6 +258,7 @@ impl App {
             }
         }
         self.hear_live();
+        self.hear_shaders();
         self.hear_weights(ctx);
         self.load_earlier_results();
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
@@ -275,6 +283,18 @@ impl App {
         self.actions
             .extend(dropped.iter().map(|f| Action::Open(f.path().to_path_buf())));
         self.carry_out(ctx);
+    }
+
+    /// Says what became of shaders that were saved.
+    fn hear_shaders(&mut self) {
+        let told: Vec<_> = self.shaders.iter().flat_map(ShaderWatch::told).collect();
+        for told in told {
+            match told {
+                // The pictures are handed over again, so that a map is made by the new shader too.
+                Ok(()) => (self.uploaded, self.uploaded_second) = (None, None),
+                Err(problem) => self.state.notice(problem, false),
+            }
+        }
     }
 
     /// Where no file dialog can be shown: a field for the path instead.

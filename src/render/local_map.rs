@@ -1,7 +1,7 @@
 //! The local map on the graphics card, from the two pictures' textures: what a person sees in the frame in which
 //! another training image is chosen, before the processor's map is there. Both agree to one hundredth.
 
-use super::texture::upload;
+use super::{overlay::checked, texture::upload};
 use image::GrayImage;
 
 /// Workgroups of the second pass: tiles of 16 × 16 over 256², 128², 64² and 32².
@@ -26,20 +26,35 @@ pub struct LocalMapPass {
 impl LocalMapPass {
     /// `None` where the device was opened without compute shaders, or with too small ones.
     pub fn new(device: &wgpu::Device) -> Option<Self> {
+        Self::fits(device).then(|| Self::build(device, SHADER))
+    }
+
+    /// The same from another shader's text.
+    ///
+    /// # Errors
+    /// What the compiler says, with line and column, or what of it does not fit the bindings.
+    pub fn from_source(device: &wgpu::Device, source: &str) -> Result<Option<Self>, String> {
+        if !Self::fits(device) {
+            return Ok(None);
+        }
+        checked(device, source, || Self::build(device, source)).map(Some)
+    }
+
+    fn fits(device: &wgpu::Device) -> bool {
         let limits = device.limits();
-        let enough = limits.max_compute_invocations_per_workgroup >= 256
+        limits.max_compute_invocations_per_workgroup >= 256
             && limits.max_compute_workgroup_size_x >= 16
             && limits.max_compute_workgroup_size_y >= 16
             && limits.max_compute_workgroups_per_dimension >= TILES
             && limits.max_compute_workgroup_storage_size >= SHARED
             && limits.max_storage_buffers_per_shader_stage >= 2
-            && limits.max_storage_textures_per_shader_stage >= 1;
-        if !enough {
-            return None;
-        }
+            && limits.max_storage_textures_per_shader_stage >= 1
+    }
+
+    fn build(device: &wgpu::Device, source: &str) -> Self {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("local_map.wgsl"),
-            source: wgpu::ShaderSource::Wgsl(SHADER.into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         let layout = layout(device);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -65,12 +80,12 @@ impl LocalMapPass {
                 mapped_at_creation: false,
             })
         };
-        Some(Self {
+        Self {
             layout,
             pipelines,
             values: buffer("scales of a pair", 2 * 3 * PIXELS),
             agreement: buffer("agreement of a pair", PIXELS),
-        })
+        }
     }
 
     /// The map and the matte side by side (r, g), in the given size, of two 512² textures. `None` when the size is

@@ -12,7 +12,7 @@ mod texture;
 pub use adapter::{adapter_names, maps_on_card};
 pub use colormap::{Ramp, ramp_table};
 pub use local_map::LocalMapPass;
-pub use overlay::{OverlayRenderer, SHADER, ViewId};
+pub use overlay::{OverlayRenderer, SHADER, ViewId, Workshop};
 pub use params::{Highlight, Mode, OverlayParams, flags};
 pub use reference::{ReferenceImages, render_reference};
 pub use texture::Pictures;

@@ -124,22 +124,22 @@ impl OverlayRenderer {
     /// # Errors
     /// What the compiler says, with line and column; the former shader stays in use.
     pub fn reload(&mut self, device: &wgpu::Device, source: &str) -> Result<(), String> {
-        use wgpu::naga;
-        let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
-        let flags = naga::valid::ValidationFlags::all();
-        naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
-            .validate(&module)
-            .map_err(|e| e.emit_to_string(source))?;
-        // Valid in itself, it may still not fit the bindings.
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let made = pipeline(device, &self.layout, self.target, source);
-        match pollster::block_on(scope.pop()) {
-            Some(error) => Err(error.to_string()),
-            None => {
-                self.pipeline = made;
-                Ok(())
-            }
+        self.pipeline = self.workshop().build(device, source)?;
+        Ok(())
+    }
+
+    /// What builds pipelines for this renderer, apart from it.
+    pub fn workshop(&self) -> Workshop {
+        Workshop {
+            layout: self.layout.clone(),
+            target: self.target,
         }
+    }
+
+    /// Draws with another pipeline from now on, and makes local maps with another pass where there is one.
+    pub fn exchange(&mut self, pipeline: wgpu::RenderPipeline, local_map: Option<LocalMapPass>) {
+        self.pipeline = pipeline;
+        self.local_map = local_map.or(self.local_map.take());
     }
 
     /// Replaces the pictures of a view. One that is too large for the card even in tiles leaves the view empty.
@@ -243,6 +243,48 @@ impl OverlayRenderer {
             pass.set_bind_group(0, bind_group, &[]);
             pass.draw(0..3, 0..1);
         }
+    }
+}
+
+/// Builds overlay pipelines on any thread.
+pub struct Workshop {
+    layout: wgpu::BindGroupLayout,
+    target: wgpu::TextureFormat,
+}
+
+impl Workshop {
+    /// Builds a pipeline from a shader's text.
+    ///
+    /// # Errors
+    /// What the compiler says, with line and column, or what of it does not fit the bindings.
+    pub fn build(&self, device: &wgpu::Device, source: &str) -> Result<wgpu::RenderPipeline, String> {
+        checked(device, source, || {
+            pipeline(device, &self.layout, self.target, source)
+        })
+    }
+}
+
+/// Builds something of a shader that may be wrong.
+///
+/// # Errors
+/// What the compiler says, with line and column, or what of the shader does not fit its bindings.
+pub(super) fn checked<T>(
+    device: &wgpu::Device,
+    source: &str,
+    build: impl FnOnce() -> T,
+) -> Result<T, String> {
+    use wgpu::naga;
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
+    let flags = naga::valid::ValidationFlags::all();
+    naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+        .validate(&module)
+        .map_err(|e| e.emit_to_string(source))?;
+    // Valid in itself, it may still not fit the bindings.
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let made = build();
+    match pollster::block_on(scope.pop()) {
+        Some(error) => Err(error.to_string()),
+        None => Ok(made),
     }
 }
 

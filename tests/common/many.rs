@@ -98,6 +98,7 @@ impl Many {
             variant: None,
             measures: Default::default(),
             signals: None,
+            edit: None,
         }
     }
 

@@ -173,7 +173,7 @@ fn pictures_without_a_similarity_get_one_in_the_overlay() {
         training: Some(b.clone()),
         matte: Some(Arc::new(disc(SIDE, SIDE))),
         similarity: Some(Arc::new(local_map(&a, &b))),
-        compared: None,
+        ..Pictures::default()
     };
     let made = Pictures {
         similarity: None,

@@ -121,6 +121,7 @@ fn brackets_and_wheel_change_the_brush_and_only_while_it_is_at_hand() {
     let at = picture(&fed).center();
     pointer(&mut fed, at, None, Modifiers::NONE);
     fed.harness.event(Input::MouseWheel {
+        source: egui::MouseWheelSource::Unknown,
         unit: egui::MouseWheelUnit::Point,
         delta: vec2(0.0, 80.0),
         phase: egui::TouchPhase::Move,

@@ -102,6 +102,7 @@ fn plot_ui(ui: &mut Ui, cx: &mut Cx<'_>, plot: Rect) {
     } else {
         every_mark(&painter, cx, &axes, radius);
     }
+    edited(&painter, cx, &axes, radius);
     arrows(&painter, cx, &axes);
     quadrant_names(ui, cx, plot);
     histograms(ui, cx, &axes);
@@ -184,6 +185,17 @@ fn every_mark(painter: &Painter, cx: &Cx<'_>, axes: &Axes, radius: f32) {
         }
         let at = axes.place_of(derived.points.scores[point]);
         painter.add(marks::shape(at, radius, Some(verdict), color));
+    }
+}
+
+/// A ring around every picture whose region a person drew.
+fn edited(painter: &Painter, cx: &Cx<'_>, axes: &Axes, radius: f32) {
+    const MOST: usize = 1000;
+    for generation in cx.state.study.edited().take(MOST) {
+        if let Some(scores) = generation.scores() {
+            let stroke = Stroke::new(1.0, cx.theme.text);
+            painter.circle_stroke(axes.place(&scores), radius + 2.5, stroke);
+        }
     }
 }
 
