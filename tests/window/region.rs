@@ -48,6 +48,24 @@ fn drag(fed: &mut Fed, places: &[[f32; 2]], modifiers: Modifiers) {
     fed.settle();
 }
 
+/// A click: both events within one frame's time, as a frame of a test lasts a quarter of a second.
+fn click(fed: &mut Fed, at: Pos2, modifiers: Modifiers) {
+    fed.harness.event(Input::PointerMoved(at));
+    fed.harness.run_steps(1);
+    for pressed in [true, false] {
+        fed.harness.event_modifiers(
+            Input::PointerButton {
+                pos: at,
+                button: PointerButton::Primary,
+                pressed,
+                modifiers,
+            },
+            modifiers,
+        );
+    }
+    fed.settle();
+}
+
 fn inside(fed: &Fed) -> usize {
     let pair = fed.harness.state().state().pair.clone().unwrap();
     let matte = pair.matte.clone().unwrap();
@@ -164,9 +182,7 @@ fn clicks_ask_sam_and_its_answer_becomes_the_region() {
     );
     let rect = picture(&fed);
     let place = rect.min + vec2(0.25, 0.5) * rect.size();
-    pointer(&mut fed, place, Some(true), Modifiers::NONE);
-    pointer(&mut fed, place, Some(false), Modifiers::NONE);
-    fed.settle();
+    click(&mut fed, place, Modifiers::NONE);
     let asked = fed.started.pop().unwrap();
     let Job::Refine(job) = asked.job else {
         panic!("{:?}", asked.job)
@@ -205,9 +221,7 @@ fn clicks_ask_sam_and_its_answer_becomes_the_region() {
     let [l, t, r, b] = job.clicks.rect.unwrap();
     assert!((l - 19.2).abs() < 1.5 && (t - 19.2).abs() < 1.5, "{l} {t}");
     assert!((r - 67.2).abs() < 1.5 && (b - 76.8).abs() < 1.5, "{r} {b}");
-    pointer(&mut fed, place, Some(true), Modifiers::ALT);
-    pointer(&mut fed, place, Some(false), Modifiers::ALT);
-    fed.settle();
+    click(&mut fed, place, Modifiers::ALT);
     let Job::Refine(job) = fed.started.pop().unwrap().job else {
         panic!("no question")
     };
