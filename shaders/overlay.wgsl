@@ -22,7 +22,7 @@ struct Overlay {
     blink: f32,                   // 0 generated, 1 training
     line_width: f32,              // physical pixels
     highlight: u32,
-    attention: f32,               // opacity of the attention layer
+    change: f32,               // opacity of the score-difference layer
     ending: f32,                  // opacity of the bright-ending layer
     layer_ramp: u32,              // ramp of both
     dim: f32,                     // brightness left outside the region while it is edited
@@ -45,7 +45,7 @@ const HAS_MAPS: u32 = 4u;
 const SPLIT: u32 = 8u;
 const FORMING: u32 = 16u;
 const EDITING: u32 = 32u;
-const HAS_ATTENTION: u32 = 64u;
+const HAS_CHANGE: u32 = 64u;
 const HAS_ENDING: u32 = 128u;
 
 const HIGHLIGHT_FOREGROUND: u32 = 1u;
@@ -67,14 +67,14 @@ const GENERATED: u32 = 0u;
 const TRAINING: u32 = 1u;
 const SIMILARITY: u32 = 2u;
 const MATTE: u32 = 3u;
-const ATTENTION: u32 = 4u;
+const CHANGE: u32 = 4u;
 const ENDING: u32 = 5u;
 
 @group(0) @binding(1) var generated: texture_2d_array<f32>;
 @group(0) @binding(2) var training: texture_2d_array<f32>;
 @group(0) @binding(3) var similarity: texture_2d_array<f32>;
 @group(0) @binding(5) var matte: texture_2d_array<f32>;
-@group(0) @binding(6) var attention: texture_2d_array<f32>;
+@group(0) @binding(6) var change: texture_2d_array<f32>;
 @group(0) @binding(7) var ending: texture_2d_array<f32>;
 @group(0) @binding(8) var<uniform> grids: array<Grid, 6>;
 
@@ -270,9 +270,9 @@ fn compose(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
 // What was recorded while the picture formed, over any mode: strong where the value is high.
 fn layers(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
     var color = base;
-    if has(HAS_ATTENTION) {
-        let a = sample_linear(attention, ATTENTION, uv).r;
-        color += (ramp(view.layer_ramp, a) - color) * (view.attention * (0.25 + 0.75 * a));
+    if has(HAS_CHANGE) {
+        let a = sample_linear(change, CHANGE, uv).r;
+        color += (ramp(view.layer_ramp, a) - color) * (view.change * (0.25 + 0.75 * a));
     }
     if has(HAS_ENDING) {
         let e = sample_linear(ending, ENDING, uv).r;

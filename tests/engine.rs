@@ -12,6 +12,8 @@ mod segmenters;
 mod calibration;
 #[path = "engine/map.rs"]
 mod map;
+#[path = "engine/masks.rs"]
+mod masks;
 #[path = "engine/null_demo.rs"]
 mod null_demo;
 #[path = "engine/region.rs"]

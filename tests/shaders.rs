@@ -95,7 +95,7 @@ fn the_uniform_block_has_the_layout_of_the_struct() {
         blink,
         line_width,
         highlight,
-        attention,
+        change,
         ending,
         layer_ramp,
         dim,

@@ -10,6 +10,8 @@ mod calibration;
 mod compare;
 #[path = "window/fixture.rs"]
 mod fixture;
+#[path = "window/foregrounds.rs"]
+mod foregrounds;
 #[path = "window/keys.rs"]
 mod keys;
 #[path = "window/look.rs"]

@@ -60,6 +60,8 @@ pub enum Action {
     LayOut,
     /// Move the thresholds; changes with one gesture number are undone together.
     SetThresholds(Thresholds, Option<u64>),
+    /// Take the foregrounds of the training images from the masks in a folder, or from the segmenter.
+    Mattes(Option<PathBuf>),
     /// Choose pictures on the Field, or let them go.
     Lasso(Option<Arc<Lasso>>),
     /// Change how the Stage draws.

@@ -10,7 +10,7 @@ use super::{
     history::Moment,
     layout::{self, Pane},
     region::Tool,
-    state::{Camera, Palette, RunningJob, State},
+    state::{Camera, Palette, PathFor, RunningJob, State},
     tour,
     weights_dialog::WeightsWish,
     window::App,
@@ -177,14 +177,14 @@ impl State {
         } else if self.import.take().is_some() {
         } else if open.path {
             open.path = false;
-            open.path_imports = false;
+            open.path_for = PathFor::default();
         } else if open.run_settings {
             open.run_settings = false;
         } else if open.present {
             open.present = false;
         } else if self.region.draft.take().is_some() {
             // The region as it was before the stroke.
-            self.asked = None;
+            self.reread_pair();
         } else if self.region.tool.take().is_some() {
         } else if open.alone.is_some() {
             open.alone = None;
@@ -197,6 +197,11 @@ impl State {
     }
 }
 
+/// Opacity of a layer that is switched on or off.
+fn switched(opacity: f32) -> f32 {
+    if opacity > 0.0 { 0.0 } else { 0.7 }
+}
+
 impl App {
     /// Carries out one wish.
     pub(super) fn apply(&mut self, ctx: &Context, action: Action) {
@@ -204,6 +209,7 @@ impl App {
         match action {
             Action::Command(command) => self.run_command(ctx, command),
             Action::Open(path) => self.open(path),
+            Action::Mattes(folder) => self.submit(Job::Mattes(folder)),
             Action::Survey(folder) => self.submit(Job::Survey(folder)),
             Action::Import(job) => {
                 state.import = None;
@@ -292,7 +298,7 @@ impl App {
             Action::PathDraft(text) => state.path_draft = text,
             Action::ShowPath(open) => {
                 state.open.path = open;
-                state.open.path_imports = false;
+                state.open.path_for = PathFor::default();
             }
             Action::ShowRunSettings(open) => state.open.run_settings = open,
             Action::Hover(key) => state.hovered = key,
@@ -532,7 +538,7 @@ impl App {
             Command::ImportImages => self.dialogs.ask(ctx, Wanted::ImportFolder),
             Command::OpenPath => {
                 state.open.path = !state.open.path;
-                state.open.path_imports = false;
+                state.open.path_for = PathFor::default();
             }
             Command::Run => {
                 let chosen = &state.selection.prompts;
@@ -595,6 +601,8 @@ impl App {
             Command::ResetRegion => state.reset_region(),
             Command::ToggleInspector => state.open.inspector = !state.open.inspector,
             Command::ToggleNearest => state.overlay.nearest = !state.overlay.nearest,
+            Command::ToggleEnding => state.overlay.ending = switched(state.overlay.ending),
+            Command::ToggleChange => state.overlay.change = switched(state.overlay.change),
             Command::NextEvidence => state.step_evidence(1),
             Command::PreviousEvidence => state.step_evidence(-1),
             Command::Filter(verdict) => {

@@ -69,6 +69,10 @@ pub enum Command {
     ToggleInspector,
     /// Hard pixel edges, or smooth between pixels.
     ToggleNearest,
+    /// Where the last step's attention to the end token was bright, over the picture.
+    ToggleEnding,
+    /// Where guidance changed the last step, over the picture.
+    ToggleChange,
     /// Closer.
     ZoomIn,
     /// Farther.
@@ -196,6 +200,8 @@ impl Command {
             ToggleControls,
             ToggleInspector,
             ToggleNearest,
+            ToggleEnding,
+            ToggleChange,
             CopyPicture,
             ZoomIn,
             ZoomOut,
@@ -328,6 +334,15 @@ impl Command {
                 "Hard pixels",
                 "Draw pixels with hard edges, or smooth between them",
             ),
+            Self::ToggleEnding => (
+                "Bright ending",
+                "Layer: attention to the end token at the last step, where it was recorded; bright where pictures are \
+                 remembered (Chen et al. 2025)",
+            ),
+            Self::ToggleChange => (
+                "Score difference",
+                "Layer: where the prompt changed the last step's noise most, where it was recorded",
+            ),
             Self::ZoomIn => ("Zoom in", "Closer to the picture"),
             Self::ZoomOut => ("Zoom out", "Away from the picture"),
             Self::ZoomFit => ("Fit picture", "The whole picture in the canvas"),
@@ -430,6 +445,8 @@ impl Command {
             Self::EraseRegion => plain(Key::A),
             Self::ToggleInspector => plain(Key::G),
             Self::ToggleNearest => plain(Key::T),
+            Self::ToggleEnding => plain(Key::Y),
+            Self::ToggleChange => plain(Key::U),
             Self::ZoomIn => plain(Key::Plus),
             Self::ZoomOut => plain(Key::Minus),
             Self::ZoomFit => plain(Key::Num0),
@@ -485,6 +502,7 @@ impl Command {
             Self::Show(_) | Self::ToggleSplit | Self::ToggleControls => Chapter::Stage,
             Self::Region(_) | Self::EraseRegion | Self::SoftBrush | Self::ResetRegion => Chapter::Stage,
             Self::ToggleInspector | Self::ToggleNearest => Chapter::Stage,
+            Self::ToggleEnding | Self::ToggleChange => Chapter::Stage,
             Self::ZoomIn | Self::ZoomOut | Self::ZoomFit | Self::Present | Self::Autoplay => Chapter::Stage,
             Self::ShowVariant | Self::AgainstVariant | Self::SideBySide => Chapter::Stage,
             _ => Chapter::Window,

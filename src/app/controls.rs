@@ -135,11 +135,23 @@ pub fn slider(
     range: RangeInclusive<f32>,
     decimals: usize,
 ) -> bool {
+    told_slider(ui, theme, (name, ""), value, range, decimals)
+}
+
+/// The same with words about what it does, shown when the pointer rests on it.
+pub fn told_slider(
+    ui: &mut Ui,
+    theme: &Theme,
+    (name, tip): (&str, &str),
+    value: &mut f32,
+    range: RangeInclusive<f32>,
+    decimals: usize,
+) -> bool {
     const NUMBER: f32 = 28.0;
     ui.spacing_mut().interact_size.y = 5.0 * UNIT;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = UNIT;
-        let (rect, _) = ui.allocate_exact_size(vec2(NAME, 5.0 * UNIT), Sense::hover());
+        let (rect, label) = ui.allocate_exact_size(vec2(NAME, 5.0 * UNIT), Sense::hover());
         line(ui.painter(), rect.left_center(), name, small(), theme.weak, NAME);
         ui.spacing_mut().slider_width = (ui.available_width() - NUMBER - UNIT).max(32.0);
         // The knob's size follows the height.
@@ -155,7 +167,12 @@ pub fn slider(
             small(),
             theme.text,
         );
-        response.changed()
+        let changed = response.changed();
+        if !tip.is_empty() {
+            label.on_hover_text(tip);
+            response.on_hover_text(tip);
+        }
+        changed
     })
     .inner
 }

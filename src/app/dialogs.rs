@@ -34,6 +34,10 @@ pub enum Wanted {
     ImportTable,
     /// The prompts of generated pictures.
     ImportPrompts,
+    /// A folder of masks of generated pictures.
+    ImportMattes,
+    /// A folder of masks of the training images.
+    Mattes,
 }
 
 impl Default for Dialogs {
@@ -52,7 +56,9 @@ impl Dialogs {
         let started = thread::Builder::new().name("file dialog".into()).spawn(move || {
             let asked = Instant::now();
             let picked = match wanted {
-                Wanted::Folder | Wanted::ImportFolder => wait(dialog.pick_folder()),
+                Wanted::Folder | Wanted::ImportFolder | Wanted::ImportMattes | Wanted::Mattes => {
+                    wait(dialog.pick_folder())
+                }
                 Wanted::File | Wanted::ImportTable | Wanted::ImportPrompts => wait(dialog.pick_file()),
             };
             let path = picked.map(|handle| handle.path().to_path_buf());

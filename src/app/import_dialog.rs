@@ -49,6 +49,10 @@ pub struct ImportDialog {
     pub from: PromptSource,
     /// Path of the prompt list, as written.
     pub list: String,
+    /// Whether their foregrounds come from masks.
+    pub masked: bool,
+    /// Folder of the masks, as written.
+    pub mattes: String,
     /// What comes of it.
     pub preview: Preview,
 }
@@ -122,7 +126,7 @@ impl ImportDialog {
                 PromptSource::Unknown => ImportPrompts::Unknown,
                 PromptSource::List => ImportPrompts::List(path_of(&self.list)),
             },
-            mattes: None,
+            mattes: self.masked.then(|| path_of(&self.mattes)),
         }
     }
 
@@ -167,7 +171,8 @@ impl ImportDialog {
         let table = self.way != Way::Table || !self.table.trim().is_empty();
         let list = self.from != PromptSource::List || !self.list.trim().is_empty();
         let fits = self.way == Way::Table || self.preview.fits > 0;
-        self.survey.gallery > 0 && table && list && fits
+        let mattes = !self.masked || !self.mattes.trim().is_empty();
+        self.survey.gallery > 0 && table && list && mattes && fits
     }
 }
 
@@ -194,6 +199,7 @@ pub fn ui(ctx: &Context, cx: &mut Cx<'_>) {
             ways(ui, cx, &mut dialog);
             preview(ui, cx, &dialog);
             prompts(ui, cx, &mut dialog);
+            masks(ui, cx, &mut dialog);
         }
         ui.add_space(UNIT);
         let mut ended = false;
@@ -279,6 +285,17 @@ fn prompts(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut ImportDialog) {
             "Prompt list",
             Wanted::ImportPrompts,
         );
+    });
+}
+
+fn masks(ui: &mut Ui, cx: &mut Cx<'_>, dialog: &mut ImportDialog) {
+    ui.horizontal(|ui| {
+        let check = ui.checkbox(&mut dialog.masked, "Masks from a folder");
+        check.on_hover_text(
+            "White where the foreground is, named like their pictures; the segmenter makes the others",
+        );
+        let (on, wanted) = (dialog.masked, Wanted::ImportMattes);
+        path_field(ui, cx, on, &mut dialog.mattes, "Folder of masks", wanted);
     });
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     engine::{PairView, StepPreview},
     render::{Mode, OverlayParams, Pictures, Ramp, flags},
-    study::{Generation, GenerationKey},
+    study::{Generation, GenerationKey, LatentMap, SignalMaps},
 };
 use egui::{Rect, Vec2, vec2};
 use std::sync::Arc;
@@ -100,8 +100,29 @@ impl OnStage {
                 similarity: pair.similarity.clone(),
                 compared: pair.compared.clone(),
                 matte: pair.matte.clone(),
-                ..Pictures::default()
+                change: layer(pair, |maps| &maps.difference),
+                ending: layer(pair, |maps| &maps.ending),
             },
+        }
+    }
+
+    /// The bits of [`Pictures::flags`], without making the pictures.
+    fn flags(&self) -> u32 {
+        let bit = |there: bool, flag: u32| if there { flag } else { 0 };
+        match self {
+            Self::Nothing => 0,
+            Self::Forming(_) | Self::Small(_) => flags::HAS_GENERATED,
+            Self::Pair(pair) => {
+                let signals = pair.signals.as_ref();
+                flags::HAS_GENERATED
+                    | bit(pair.training.is_some(), flags::HAS_TRAINING)
+                    | bit(
+                        pair.similarity.is_some() || pair.compared.is_some(),
+                        flags::HAS_MAPS,
+                    )
+                    | bit(signals.is_some_and(|s| s.difference.is_some()), flags::HAS_CHANGE)
+                    | bit(signals.is_some_and(|s| s.ending.is_some()), flags::HAS_ENDING)
+            }
         }
     }
 
@@ -128,6 +149,12 @@ impl OnStage {
     pub fn is_soft(&self) -> bool {
         matches!(self, Self::Forming(_) | Self::Small(_))
     }
+}
+
+/// A map over the latents, a pixel each: the shader stretches it over the picture.
+fn layer(pair: &PairView, map: impl Fn(&SignalMaps) -> &Option<LatentMap>) -> Option<Arc<image::GrayImage>> {
+    let map = map(pair.signals.as_ref()?).as_ref()?;
+    Some(Arc::new(map.picture(map.width as u32, map.height as u32)))
 }
 
 fn address<T>(part: &Option<Arc<T>>) -> usize {
@@ -183,7 +210,7 @@ pub fn params(
     time: f64,
 ) -> OverlayParams {
     let overlay = &state.overlay;
-    let mut bits = shown.pictures().flags();
+    let mut bits = shown.flags();
     let paired = shown.pair().is_some_and(|p| p.training.is_some());
     let editing = state.is_editing() && shown.pair().is_some() && !original;
     if editing {
@@ -232,12 +259,76 @@ pub fn params(
         },
         line_width: 2.0 * pixels_per_point,
         highlight: state.highlight as u32,
-        attention: 0.0,
-        ending: 0.0,
+        change: if original { 0.0 } else { overlay.change },
+        ending: if original { 0.0 } else { overlay.ending },
         layer_ramp: Ramp::Cividis as u32,
         dim: 0.4,
         backdrop: Theme::shader(theme.stage),
         foreground_line: Theme::shader(theme.foreground()),
         background_line: Theme::shader(theme.background()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_say_what_the_pictures_hold_and_parts_tell_pairs_apart() {
+        let image = Arc::new(image::RgbImage::new(16, 8));
+        let map = LatentMap {
+            width: 2,
+            height: 1,
+            values: vec![0.1, 0.4],
+        };
+        let bare = PairView {
+            request: Default::default(),
+            generated: image.clone(),
+            training: None,
+            matte: None,
+            similarity: None,
+            compared: None,
+            signals: None,
+        };
+        let maps = |ending: bool, difference: bool| {
+            Some(Arc::new(SignalMaps {
+                ending: ending.then(|| map.clone()),
+                difference: difference.then(|| map.clone()),
+            }))
+        };
+        let pairs = [
+            bare.clone(),
+            PairView {
+                training: Some(image.clone()),
+                ..bare.clone()
+            },
+            PairView {
+                training: Some(image.clone()),
+                similarity: Some(Arc::default()),
+                signals: maps(true, false),
+                ..bare.clone()
+            },
+            PairView {
+                compared: Some([image.clone(), image]),
+                signals: maps(false, true),
+                ..bare.clone()
+            },
+            PairView {
+                signals: maps(true, true),
+                ..bare
+            },
+        ];
+        let shown = pairs.map(|pair| OnStage::Pair(Arc::new(pair)));
+        let mut prints = Vec::new();
+        for one in &shown {
+            let pictures = one.pictures();
+            assert_eq!(one.flags(), pictures.flags());
+            if let Some(ending) = pictures.ending {
+                assert_eq!(ending.as_raw(), &[64, 255]);
+            }
+            // The same picture beside another training image is uploaded again.
+            assert!(!prints.contains(&one.fingerprint()));
+            prints.push(one.fingerprint());
+        }
     }
 }

@@ -146,6 +146,8 @@ pub struct RegionState {
     pub pending: Vec<Subject>,
     /// Whether a question for SAM is out.
     pub finding: bool,
+    /// The region on the Stage does not count any more: the pair is to be read anew, not put together from what is shown.
+    pub reread: bool,
 }
 
 impl Default for RegionState {
@@ -162,6 +164,7 @@ impl Default for RegionState {
             asking: None,
             pending: Vec::new(),
             finding: false,
+            reread: false,
         }
     }
 }
@@ -448,6 +451,13 @@ impl State {
         }
     }
 
+    /// Asks for the pair on the Stage again: what is drawn over it does not count any more.
+    pub(super) fn reread_pair(&mut self) {
+        self.asked = None;
+        self.region.reread = true;
+        self.region.version += 1;
+    }
+
     /// Takes in a picture that was compared anew.
     pub(super) fn rescored(&mut self, generation: Arc<Generation>) {
         let subject = subject_of(&generation);
@@ -456,8 +466,7 @@ impl State {
         self.study.insert(generation);
         if own {
             // The Stage shows what was drawn; the segmenter's matte has to be read again.
-            self.asked = None;
-            self.region.version += 1;
+            self.reread_pair();
         }
     }
 }

@@ -142,8 +142,8 @@ pub struct Open {
     pub tour: Option<usize>,
     /// The field for a path.
     pub path: bool,
-    /// Whether the path is that of pictures to import.
-    pub path_imports: bool,
+    /// What the path is for.
+    pub path_for: PathFor,
     /// Seeds, steps, guidance, size.
     pub run_settings: bool,
     /// Full-screen stage.
@@ -156,6 +156,18 @@ pub struct Open {
     pub figures: bool,
     /// The numbers of the pixel under the pointer.
     pub inspector: bool,
+}
+
+/// What a path that is written is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathFor {
+    /// To be opened, whatever it is.
+    #[default]
+    Open,
+    /// Pictures to import.
+    Import,
+    /// Masks of the training images.
+    Mattes,
 }
 
 /// State of the command palette.
@@ -236,6 +248,10 @@ pub struct OverlaySettings {
     pub blink_hz: f32,
     /// Hard edges between pixels at any zoom.
     pub nearest: bool,
+    /// Opacity of the bright-ending layer, `0..=1`; 0 is off.
+    pub ending: f32,
+    /// Opacity of the score-difference layer, `0..=1`; 0 is off.
+    pub change: f32,
 }
 
 impl Default for OverlaySettings {
@@ -255,6 +271,8 @@ impl Default for OverlaySettings {
             gain: 2.0,
             blink_hz: 2.0,
             nearest: false,
+            ending: 0.0,
+            change: 0.0,
         }
     }
 }
@@ -271,6 +289,8 @@ impl OverlaySettings {
         self.threshold = unit(self.threshold, d.threshold);
         self.softness = unit(self.softness, d.softness);
         self.reveal = unit(self.reveal, d.reveal);
+        self.ending = unit(self.ending, d.ending);
+        self.change = unit(self.change, d.change);
         let within =
             |v: f32, low: f32, high: f32, or: f32| if v.is_finite() { v.clamp(low, high) } else { or };
         self.split_angle = within(self.split_angle, -90.0, 90.0, 0.0);

@@ -4,7 +4,7 @@
 use super::{App, action::Action, context::Cx, controls, theme, theme::UNIT};
 use crate::{
     engine::weight_places,
-    fetch::{Done, Getting, Model, Order, Places, Shelf, State as Fetching, is_sha256},
+    fetch::{Done, Found, Getting, Model, Order, Places, Shelf, State as Fetching, Use, is_sha256},
     study::Problem,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -230,8 +230,8 @@ fn list(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog) {
                         let words = RichText::new(words).small().color(cx.theme.weak);
                         ui.add(egui::Label::new(words).truncate());
                     });
-                    if found.is_some() {
-                        ui.label(RichText::new("here").color(cx.theme.accent));
+                    if let Some(found) = found {
+                        used(ui, cx, model, found);
                     } else if !under_way {
                         let button = ui.add_enabled(fetching.is_none(), egui::Button::new("Get"));
                         let name = format!("Get {}", model.name);
@@ -260,6 +260,22 @@ fn list(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog) {
             wish(cx, WeightsWish::Stop);
         }
     });
+}
+
+/// Weights that are here: taken into the open study, or named as here.
+fn used(ui: &mut Ui, cx: &mut Cx<'_>, model: &Model, found: &Found) {
+    let study = cx.state.study.outline();
+    if study.is_none() || model.purpose == Use::Embedder {
+        ui.label(RichText::new("here").color(cx.theme.accent));
+        return;
+    }
+    let button = ui.button("Use");
+    let name = format!("Use {}", model.name);
+    button.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &name));
+    if button.on_hover_text("Take it into the open study").clicked() {
+        cx.ask(Action::Open(found.path.clone()));
+        wish(cx, WeightsWish::Close);
+    }
 }
 
 fn confirm(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog, model: &'static Model) {

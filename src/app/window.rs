@@ -14,7 +14,7 @@ use super::{
     panels::{FieldPoints, MapDots, bar, figures, log},
     present,
     shader_watch::ShaderWatch,
-    state::{OverlaySettings, State},
+    state::{OverlaySettings, PathFor, State},
     theme::{self, Theme},
     thumbnails::Thumbnails,
     tour,
@@ -273,7 +273,9 @@ impl App {
                 (Wanted::ImportFolder, _) => self.actions.push(Action::Survey(path)),
                 (Wanted::ImportTable, Some(open)) => open.table = path.display().to_string(),
                 (Wanted::ImportPrompts, Some(open)) => open.list = path.display().to_string(),
-                (Wanted::ImportTable | Wanted::ImportPrompts, None) => {}
+                (Wanted::ImportMattes, Some(open)) => open.mattes = path.display().to_string(),
+                (Wanted::Mattes, _) => self.actions.push(Action::Mattes(Some(path))),
+                (Wanted::ImportTable | Wanted::ImportPrompts | Wanted::ImportMattes, None) => {}
                 (Wanted::Folder | Wanted::File, _) => self.actions.push(Action::Open(path)),
             }
             if dialog != self.state.import {
@@ -301,11 +303,15 @@ impl App {
     fn ask_for_path(&mut self, wanted: Wanted) {
         match wanted {
             // The import dialog has fields of its own for these.
-            Wanted::ImportTable | Wanted::ImportPrompts => {}
+            Wanted::ImportTable | Wanted::ImportPrompts | Wanted::ImportMattes => {}
             Wanted::Folder | Wanted::File => self.state.open.path = true,
+            Wanted::Mattes => {
+                self.state.open.path = true;
+                self.state.open.path_for = PathFor::Mattes;
+            }
             Wanted::ImportFolder => {
                 self.state.open.path = true;
-                self.state.open.path_imports = true;
+                self.state.open.path_for = PathFor::Import;
             }
         }
         let advice =
@@ -335,7 +341,9 @@ impl App {
         let wish = self.state.wished_pair();
         if let Some(request) = wish.filter(|w| self.state.asked.as_ref() != Some(w)) {
             // What was made ready shows in this frame; the engine's own map follows where there is none yet.
-            let ready = self.state.ahead.pair(&request, self.state.pair.as_deref());
+            let reread = std::mem::take(&mut self.state.region.reread);
+            let shown = self.state.pair.as_deref().filter(|_| !reread);
+            let ready = self.state.ahead.pair(&request, shown);
             if ready.as_ref().is_none_or(|pair| pair.similarity.is_none()) {
                 self.engine.view(ViewRequest::Pair(request.clone()));
             }
@@ -368,12 +376,11 @@ impl App {
         let shown = OnStage::of(&self.state);
         let print = shown.fingerprint();
         let region = self.state.region.version;
-        let pictures = shown.pictures();
+        let matte = shown.pair().and_then(|pair| pair.matte.as_deref());
         let current = self.uploaded == Some(print)
-            && (self.uploaded_region == region
-                || paint::upload_matte(gpu, paint::STAGE, pictures.matte.as_deref()));
+            && (self.uploaded_region == region || paint::upload_matte(gpu, paint::STAGE, matte));
         if !current {
-            paint::upload(gpu, paint::STAGE, &pictures);
+            paint::upload(gpu, paint::STAGE, &shown.pictures());
         }
         (self.uploaded, self.uploaded_region) = (Some(print), region);
         if self.state.beside() {
@@ -542,17 +549,17 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
     }
     let modal = egui::Modal::new(egui::Id::unique("open by path")).show(ctx, |ui| {
         ui.set_width(460.0);
-        let imports = cx.state.open.path_imports;
-        ui.label(if imports {
-            "Folder of pictures to import"
-        } else {
-            "Folder or file to open"
+        let wanted = cx.state.open.path_for;
+        ui.label(match wanted {
+            PathFor::Open => "Folder or file to open",
+            PathFor::Import => "Folder of pictures to import",
+            PathFor::Mattes => "Folder of masks of the training images",
         });
         let mut text = cx.state.path_draft.clone();
-        let hint = if imports {
-            "finished pictures, compared with the open gallery"
-        } else {
-            "a study, a checkpoint, a gallery, or a list of prompts"
+        let hint = match wanted {
+            PathFor::Open => "a study, a checkpoint, a gallery, or a list of prompts",
+            PathFor::Import => "finished pictures, compared with the open gallery",
+            PathFor::Mattes => "white where the foreground is, named like their images",
         };
         let field = TextEdit::singleline(&mut text)
             .hint_text(hint)
@@ -573,10 +580,10 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
             if super::controls::main_button(ui, cx.theme, can, "Open").clicked() || (enter && can) {
                 let path = PathBuf::from(path);
                 cx.ask(Action::ShowPath(false));
-                cx.ask(if imports {
-                    Action::Survey(path)
-                } else {
-                    Action::Open(path)
+                cx.ask(match wanted {
+                    PathFor::Open => Action::Open(path),
+                    PathFor::Import => Action::Survey(path),
+                    PathFor::Mattes => Action::Mattes(Some(path)),
                 });
             }
             if ui.button("Cancel").clicked() {

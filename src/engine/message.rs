@@ -57,6 +57,8 @@ pub enum Job {
     Generate(GenerateJob),
     /// Open a folder as the gallery, whatever its names look like.
     OpenGallery(PathBuf),
+    /// Take the foregrounds of the training images from the masks in a folder (`NAME.png`), or from the segmenter again.
+    Mattes(Option<PathBuf>),
     /// Look at a folder of generated pictures; answered by [`Event::Surveyed`].
     Survey(PathBuf),
     /// Segment and compare a folder of generated pictures, into a run of their own.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     diffusion::{Checkpoint, MemoryEstimate},
-    gallery,
+    fetch, gallery,
     segmentation::Segmenter,
     store::{self, Recognised, Run, StudyFile},
     study::{Generation, Problem, Sampling, SamplingChoice, StudyOutline, Variant},
@@ -18,6 +18,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Weights that answer clicks where a study names none.
+const CLICKER: &str = "mobilesam";
 
 /// What was read of a path, before it becomes the open study.
 struct Opened {
@@ -79,6 +82,7 @@ impl Session {
             let mut outline = StudyOutline::clone(&self.outline);
             outline.gallery = scanned.images;
             outline.gallery_root = Some(folder);
+            outline.mattes = None;
             self.outline = Arc::new(outline);
             return self.open_table(id, cancel, &table);
         }
@@ -92,6 +96,42 @@ impl Session {
             watched: None,
         };
         self.get_ready(id, cancel, &path, opened)
+    }
+
+    /// Takes the mattes of the training images from a folder, or from the segmenter; see [`super::Job::Mattes`]. What
+    /// was compared before stays in its own run.
+    pub(super) fn take_mattes(
+        &mut self,
+        id: JobId,
+        cancel: &CancelToken,
+        folder: Option<PathBuf>,
+    ) -> Result<Outcome, Problem> {
+        let root = self.outline.gallery_root.clone().filter(|_| self.table.is_none());
+        let Some(root) = root.filter(|_| !self.outline.gallery.is_empty()) else {
+            let problem = Problem::new(
+                "There are no training images that masks could belong to",
+                "Open a study or a folder of training images first, then choose the masks again.",
+            );
+            return Err(match folder {
+                Some(folder) => problem.at(folder),
+                None => problem,
+            });
+        };
+        let mut outline = StudyOutline::clone(&self.outline);
+        let mut notices = Vec::new();
+        match &folder {
+            Some(folder) => notices.extend(gallery::take_mattes(&mut outline.gallery, &root, folder)?),
+            None => outline.gallery.iter_mut().for_each(|image| image.matte = None),
+        }
+        outline.mattes = folder;
+        let opened = Opened {
+            outline,
+            choice: SamplingChoice::default(),
+            whole: false,
+            notices,
+            watched: None,
+        };
+        self.get_ready(id, cancel, &root, opened)
     }
 
     /// Forgets everything of the study that was open.
@@ -136,6 +176,11 @@ impl Session {
             outline.segmenter = self.options.default_segmenter.clone();
         }
         let weights = weight_places();
+        if outline.click_segmenter.is_none() {
+            // Whoever has fetched it wants to click.
+            let found = fetch::model(CLICKER).and_then(|model| weights.find(model));
+            outline.click_segmenter = found.map(|f| f.path);
+        }
         for path in [
             &mut outline.segmenter,
             &mut outline.click_segmenter,
@@ -330,6 +375,7 @@ impl Session {
                 let scanned = gallery::scan(&folder, None, None)?;
                 outline.gallery = scanned.images;
                 outline.gallery_root = Some(folder);
+                outline.mattes = None;
                 notices.extend(scanned.notices);
             }
             Recognised::Prompts(file) => {

@@ -78,6 +78,7 @@ fn answer(
     if let Some(former) = generation.edit.take() {
         generation.matte.clone_from(&former.matte);
         generation.matches.clone_from(&former.matches);
+        generation.measures.clone_from(&former.measures);
     }
     let run = generation.image.parent().and_then(Path::parent);
     let run = run.unwrap_or(Path::new("")).to_owned();
@@ -135,6 +136,7 @@ fn answer(
             tools: request.tools.clone(),
             matte: base.0,
             matches: base.1,
+            measures: std::mem::take(&mut generation.measures),
         }));
     }
     match save_region_edit(&run, record, request.matte.as_deref()) {

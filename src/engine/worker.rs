@@ -87,6 +87,7 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                     Job::Open(path) => session.open(id, &cancel, &path),
                     Job::Generate(job) => session.generate(id, &cancel, &job),
                     Job::OpenGallery(folder) => session.open_gallery(id, &cancel, folder),
+                    Job::Mattes(folder) => session.take_mattes(id, &cancel, folder),
                     Job::Survey(folder) => session.survey(&folder),
                     Job::Import(job) => session.import(id, &cancel, &job),
                     Job::Calibrate => session.calibrate(id, &cancel),

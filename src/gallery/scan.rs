@@ -137,20 +137,10 @@ fn gather(
         None => HashMap::new(),
     };
 
-    let mut stems: HashMap<OsString, usize> = HashMap::new();
-    for stem in listed.images.iter().filter_map(|i| i.file_stem()) {
-        *stems.entry(stem.to_owned()).or_default() += 1;
-    }
-    // An image in a sub-folder may have its matte without the sub-folder, as long as its name is the only one.
-    let alone = |stem: &OsStr| stems.get(stem).is_some_and(|&n| n == 1);
-    let images: Vec<GalleryImage> = listed
+    let mut images: Vec<GalleryImage> = listed
         .images
         .into_iter()
         .map(|path| {
-            let place = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
-            let here = mattes_by_stem.get(&place);
-            let stem = path.file_stem().filter(|stem| alone(stem));
-            let matte = here.or_else(|| mattes_by_stem.get(Path::new(stem?))).cloned();
             let caption = table
                 .get(&relative(&path, folder))
                 .map(str::to_owned)
@@ -159,32 +149,85 @@ fn gather(
                     let there = listed.texts.contains(&beside);
                     there.then(|| captions::sidecar(&beside)).flatten()
                 });
-            GalleryImage { path, matte, caption }
+            GalleryImage {
+                path,
+                matte: None,
+                caption,
+            }
         })
         .collect();
-
+    give_mattes(&mut images, folder, &mattes_by_stem);
     if let (Some(folder), false) = (mattes, mattes_by_stem.is_empty()) {
-        let without: Vec<_> = images
-            .iter()
-            .filter(|i| i.matte.is_none())
-            .map(GalleryImage::name)
-            .collect();
-        if let Some(first) = without.first() {
-            notices.push(
-                Problem::new(
-                    format!(
-                        "{} of {} gallery images have no matte",
-                        without.len(),
-                        images.len()
-                    ),
-                    "The segmenter finds their foregrounds instead.",
-                )
-                .at(folder)
-                .detail(format!("the first is {first}")),
-            );
-        }
+        notices.extend(without_matte(&images, folder));
     }
     Ok(ScannedGallery { images, notices })
+}
+
+/// Gives every image of a gallery in `root` the matte of its name, or none.
+fn give_mattes(images: &mut [GalleryImage], root: &Path, by_stem: &HashMap<PathBuf, PathBuf>) {
+    let mut stems: HashMap<OsString, usize> = HashMap::new();
+    for stem in images.iter().filter_map(|i| i.path.file_stem()) {
+        *stems.entry(stem.to_owned()).or_default() += 1;
+    }
+    // An image in a sub-folder may have its matte without the sub-folder, as long as its name is the only one.
+    let alone = |stem: &OsStr| stems.get(stem).is_some_and(|&n| n == 1);
+    for image in images {
+        let place = image
+            .path
+            .strip_prefix(root)
+            .unwrap_or(&image.path)
+            .with_extension("");
+        let stem = image.path.file_stem().filter(|stem| alone(stem));
+        let named = || by_stem.get(Path::new(stem?));
+        image.matte = by_stem.get(&place).or_else(named).cloned();
+    }
+}
+
+fn without_matte(images: &[GalleryImage], folder: &Path) -> Option<Problem> {
+    let mut without = images.iter().filter(|i| i.matte.is_none());
+    let first = without.next()?.name();
+    Some(
+        Problem::new(
+            format!(
+                "{} of {} gallery images have no matte",
+                1 + without.count(),
+                images.len()
+            ),
+            "The segmenter finds their foregrounds instead.",
+        )
+        .at(folder)
+        .detail(format!("the first is {first}")),
+    )
+}
+
+/// Gives the images of a gallery in `root` the mattes of another folder, in place of those they had. The notice, if
+/// any, says which have none.
+///
+/// # Errors
+/// A problem when the folder cannot be listed, or none of its pictures has the name of a training image; the images
+/// then keep what they had.
+pub fn take_mattes(
+    images: &mut Vec<GalleryImage>,
+    root: &Path,
+    folder: &Path,
+) -> Result<Option<Problem>, Problem> {
+    let found =
+        list_all(folder).map_err(|e| Problem::io("The folder of masks cannot be read", folder, &e))?;
+    let mut given = images.clone();
+    give_mattes(&mut given, root, &by_stem(found.images, folder));
+    if given.iter().all(|i| i.matte.is_none()) {
+        let mut problem = Problem::new(
+            "None of the masks has the name of a training image",
+            "A mask is named like its image, with the ending of any picture format: scene_0001.png for scene_0001.jpg.",
+        );
+        problem = problem.at(folder);
+        return Err(match images.first() {
+            Some(first) => problem.detail(format!("the first training image is {}", first.name())),
+            None => problem,
+        });
+    }
+    *images = given;
+    Ok(without_matte(images, folder))
 }
 
 /// PNG wins where several files share a stem, since it is lossless.

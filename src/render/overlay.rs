@@ -158,7 +158,7 @@ impl OverlayRenderer {
             self.make_map(device, queue, pictures)
                 .or_else(|| up("similarity", 1, grey(pictures.similarity.as_deref(), 0))),
             up("matte", 1, grey(pictures.matte.as_deref(), 255)),
-            up("attention", 1, grey(pictures.attention.as_deref(), 0)),
+            up("score difference", 1, grey(pictures.change.as_deref(), 0)),
             up("bright ending", 1, grey(pictures.ending.as_deref(), 0)),
         ];
         let view = self.views.entry(id).or_insert_with(|| {

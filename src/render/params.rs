@@ -76,8 +76,8 @@ pub mod flags {
     pub const FORMING: u32 = 16;
     /// The region is being edited: it is outlined and the rest is dim.
     pub const EDITING: u32 = 32;
-    /// An attention map is bound.
-    pub const HAS_ATTENTION: u32 = 64;
+    /// A map of the score difference is bound.
+    pub const HAS_CHANGE: u32 = 64;
     /// A bright-ending map is bound.
     pub const HAS_ENDING: u32 = 128;
 }
@@ -126,8 +126,8 @@ pub struct OverlayParams {
     pub line_width: f32,
     /// A [`Highlight`] as a number.
     pub highlight: u32,
-    /// Opacity of the attention layer, 0..=1.
-    pub attention: f32,
+    /// Opacity of the score-difference layer, 0..=1.
+    pub change: f32,
     /// Opacity of the bright-ending layer, 0..=1.
     pub ending: f32,
     /// A [`Ramp`](super::Ramp) as a number, for both layers.
@@ -165,7 +165,7 @@ impl Default for OverlayParams {
             blink: 0.0,
             line_width: 2.0,
             highlight: 0,
-            attention: 0.0,
+            change: 0.0,
             ending: 0.0,
             layer_ramp: 2,
             dim: 0.4,

@@ -16,7 +16,7 @@ pub struct ReferenceImages {
     training: Texture,
     similarity: Texture,
     matte: Texture,
-    attention: Texture,
+    change: Texture,
     ending: Texture,
     ramps: Texture,
 }
@@ -93,7 +93,7 @@ impl ReferenceImages {
             training: Texture::new(4, rgba(pictures.training.as_deref())),
             similarity: Texture::new(1, grey(pictures.similarity.as_deref(), 0)),
             matte: Texture::new(1, grey(pictures.matte.as_deref(), 255)),
-            attention: Texture::new(1, grey(pictures.attention.as_deref(), 0)),
+            change: Texture::new(1, grey(pictures.change.as_deref(), 0)),
             ending: Texture::new(1, grey(pictures.ending.as_deref(), 0)),
             ramps: Texture::new(4, (Ramp::ENTRIES as u32, Ramp::ALL.len() as u32, ramp_table())),
         }
@@ -230,7 +230,7 @@ impl ReferenceImages {
     fn layers(&self, view: &OverlayParams, base: Vec3, uv: [f32; 2]) -> Vec3 {
         let mut color = base;
         let layers = [
-            (flags::HAS_ATTENTION, &self.attention, view.attention),
+            (flags::HAS_CHANGE, &self.change, view.change),
             (flags::HAS_ENDING, &self.ending, view.ending),
         ];
         for (flag, map, opacity) in layers {

@@ -17,8 +17,8 @@ pub struct Pictures {
     pub compared: Option<[Arc<RgbImage>; 2]>,
     /// Matte of the generated picture, 255 = foreground. Without one, all of it counts as foreground.
     pub matte: Option<Arc<GrayImage>>,
-    /// Attention to a word, 255 = most.
-    pub attention: Option<Arc<GrayImage>>,
+    /// Where guidance changed the last step: its score difference, 255 = most.
+    pub change: Option<Arc<GrayImage>>,
     /// Where the attention of the last step stays bright, 255 = most.
     pub ending: Option<Arc<GrayImage>>,
 }
@@ -26,12 +26,12 @@ pub struct Pictures {
 impl Pictures {
     /// The bits of [`flags`](super::flags) that say what is there.
     pub fn flags(&self) -> u32 {
-        use super::flags::{HAS_ATTENTION, HAS_ENDING, HAS_GENERATED, HAS_MAPS, HAS_TRAINING};
+        use super::flags::{HAS_CHANGE, HAS_ENDING, HAS_GENERATED, HAS_MAPS, HAS_TRAINING};
         let bit = |there: bool, flag: u32| if there { flag } else { 0 };
         bit(self.generated.is_some(), HAS_GENERATED)
             | bit(self.training.is_some(), HAS_TRAINING)
             | bit(self.similarity.is_some() || self.compared.is_some(), HAS_MAPS)
-            | bit(self.attention.is_some(), HAS_ATTENTION)
+            | bit(self.change.is_some(), HAS_CHANGE)
             | bit(self.ending.is_some(), HAS_ENDING)
     }
 }

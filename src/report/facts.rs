@@ -311,8 +311,9 @@ fn of_picture(run: &Run, record: &Record, thresholds: &Thresholds, gallery: &Gal
             .iter()
             .map(|n| n.is_finite().then_some(*n))
             .collect(),
-        measures: record.measures,
-        embedding: record.embedding.clone(),
+        // They are those of the segmenter's region.
+        measures: record.measures.filter(|_| edit.is_none()),
+        embedding: record.embedding.clone().filter(|_| edit.is_none()),
         edited_mask: edit.map(|e| e.tools.clone()).unwrap_or_default(),
     }
 }

@@ -75,6 +75,7 @@ impl EditRecord {
             tools: self.tools.clone(),
             matte: generation.matte.replace(folder.join(matte)),
             matches: std::mem::replace(&mut generation.matches, matches),
+            measures: std::mem::take(&mut generation.measures),
         }));
     }
 }

@@ -197,6 +197,7 @@ impl StudyFile {
             model: self.model.clone(),
             gallery,
             gallery_root: self.gallery.clone(),
+            mattes: self.mattes.clone(),
             segmenter: self.segmenter.clone(),
             click_segmenter: self.click_segmenter.clone(),
             embedder: self.embedder.clone(),

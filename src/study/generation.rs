@@ -41,6 +41,8 @@ pub struct RegionEdit {
     pub matte: Option<PathBuf>,
     /// Best training images by the segmenter's matte.
     pub matches: Vec<Match>,
+    /// Other measures beside the best of them; there are none of the edited region.
+    pub measures: Measures,
 }
 
 /// A generated picture, segmented and compared.

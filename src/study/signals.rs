@@ -63,6 +63,19 @@ impl LatentMap {
         (!self.values.is_empty()).then(|| (sum / self.values.len() as f64) as f32)
     }
 
+    /// The value under a pixel of a picture of `size`, between latents as [`picture`](Self::picture) has it.
+    pub fn at(&self, (x, y): (u32, u32), (width, height): (u32, u32)) -> Option<f32> {
+        let whole = !self.values.is_empty() && self.values.len() == self.width * self.height;
+        if !whole || x >= width || y >= height {
+            return None;
+        }
+        let (left, right, u) = place(x, width, self.width);
+        let (above, below, v) = place(y, height, self.height);
+        let at = |x: usize, y: usize| self.values[y * self.width + x];
+        let row = |y| at(left, y) + u * (at(right, y) - at(left, y));
+        Some(row(above) + v * (row(below) - row(above)))
+    }
+
     /// The map as a picture of another size: its largest value white, 0 and below black, linear between latents whose
     /// centres lie as pixels' do (`align_corners=False`).
     pub fn picture(&self, width: u32, height: u32) -> GrayImage {
@@ -83,14 +96,14 @@ impl LatentMap {
 
 /// For each of `to` pixels, its two neighbours of `from` and the share of the second.
 fn places(to: u32, from: usize) -> Vec<(usize, usize, f32)> {
-    let scale = from as f32 / to as f32;
-    (0..to)
-        .map(|i| {
-            let at = ((i as f32 + 0.5) * scale - 0.5).clamp(0.0, (from - 1) as f32);
-            let first = at.floor() as usize;
-            (first, (first + 1).min(from - 1), at - first as f32)
-        })
-        .collect()
+    (0..to).map(|i| place(i, to, from)).collect()
+}
+
+/// The two neighbours of one pixel.
+fn place(i: u32, to: u32, from: usize) -> (usize, usize, f32) {
+    let at = ((i as f32 + 0.5) * (from as f32 / to as f32) - 0.5).clamp(0.0, (from - 1) as f32);
+    let first = at.floor() as usize;
+    (first, (first + 1).min(from - 1), at - first as f32)
 }
 
 #[cfg(test)]
@@ -109,6 +122,10 @@ mod tests {
         // torch.nn.functional.interpolate([0, 1], 8, mode="linear"): 0 0 1/8 3/8 5/8 7/8 1 1.
         assert_eq!(row, [0, 0, 32, 96, 159, 223, 255, 255]);
         assert_eq!(map.mean(), Some(1.0));
+        // A single value is not scaled to the brightest.
+        assert_eq!(map.at((3, 1), (8, 2)), Some(0.75));
+        assert_eq!(map.at((8, 1), (8, 2)), None);
+        assert_eq!(LatentMap::default().at((0, 0), (1, 1)), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn every_mode_of_the_shader_is_a_mode_of_the_stage_and_is_compared() {
         ("HAS_GENERATED", flags::HAS_GENERATED),
         ("HAS_TRAINING", flags::HAS_TRAINING),
         ("HAS_MAPS", flags::HAS_MAPS),
-        ("HAS_ATTENTION", flags::HAS_ATTENTION),
+        ("HAS_CHANGE", flags::HAS_CHANGE),
         ("HAS_ENDING", flags::HAS_ENDING),
     ];
     assert_eq!(constants("HAS_"), has.map(|(n, v)| (n.to_owned(), v)));
@@ -71,7 +71,7 @@ fn all_pictures() -> Pictures {
         })))
     };
     Pictures {
-        attention: map(0.0),
+        change: map(0.0),
         ending: map(2.0),
         ..pictures()
     }
@@ -80,7 +80,7 @@ fn all_pictures() -> Pictures {
 fn layered(mode: Mode) -> OverlayParams {
     OverlayParams {
         flags: all_pictures().flags() | flags::EDITING,
-        attention: 0.6,
+        change: 0.6,
         ending: 0.3,
         layer_ramp: Ramp::Cividis as u32,
         dim: 0.35,

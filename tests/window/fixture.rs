@@ -331,6 +331,7 @@ fn rescored(request: pentimento::engine::RegionRequest) -> Generation {
             tools: request.tools,
             matte: None,
             matches,
+            measures: Default::default(),
         }));
     }
     generation

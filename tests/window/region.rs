@@ -6,7 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 use image::{GrayImage, Luma};
 use pentimento::{
     app::{Action, Command, Tool},
-    engine::{Event, Job, Refined},
+    engine::{Event, Job, Partner, Refined},
     study::{Generation, GenerationKey},
 };
 use std::sync::Arc;
@@ -86,6 +86,18 @@ fn brush_strokes_change_the_scores_and_are_undone() {
     let mut fed = Fed::plain();
     fed.open(true);
     let (before, scores) = (inside(&fed), current(&fed).scores());
+    // The pair could be put together from what is shown and a training image that is ready.
+    let shown = fed.harness.state().state().pair.clone().unwrap();
+    let training = shown.training.clone().unwrap();
+    fed.tell(Event::Partner(Arc::new(Partner {
+        generation: shown.request.generation,
+        variant: None,
+        gallery: shown.request.gallery.unwrap(),
+        compared: [training.clone(), training.clone()],
+        training,
+        similarity: shown.similarity.clone(),
+    })));
+    fed.settle();
     assert!(current(&fed).edit.is_none());
     press(&mut fed, Modifiers::NONE, Key::E);
     assert_eq!(fed.harness.state().state().region.tool, Some(Tool::Brush));

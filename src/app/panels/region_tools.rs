@@ -9,6 +9,7 @@ use crate::app::{
     on_stage::Placement,
     region::{RADII, RegionAction, Tool},
     theme::{self, UNIT},
+    weights_dialog::WeightsWish,
 };
 use egui::{
     Color32, CornerRadius, CursorIcon, Id, PointerButton, Rect, Response, RichText, Sense, Stroke, Ui,
@@ -28,7 +29,11 @@ pub fn card(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
     let open = tool.is_some();
     let words = status(cx);
     let size = if open {
-        let lines = if tool == Some(Tool::Brush) { 5.0 } else { 4.0 };
+        let lines = match tool {
+            Some(Tool::Brush) => 5.0,
+            _ if lacks_sam(cx) => 6.5,
+            _ => 4.0,
+        };
         vec2(WIDTH, (lines * 6.5 + 13.0) * UNIT)
     } else {
         vec2(92.0, 7.0 * UNIT)
@@ -112,6 +117,29 @@ fn open_card(ui: &mut Ui, cx: &mut Cx<'_>, words: &str) {
     }
     ui.horizontal(|ui| button(ui, cx, Command::ResetRegion, false, "Reset to the segmenter's"));
     ui.label(RichText::new(words).small().color(theme.weak));
+    if lacks_sam(cx) {
+        ui.horizontal(|ui| {
+            let get = ui.button("Get MobileSAM…");
+            if get
+                .on_hover_text("Shows where it comes from before anything is fetched")
+                .clicked()
+            {
+                cx.ask(Action::Weights(WeightsWish::Open));
+                cx.ask(Action::Weights(WeightsWish::Look(Some("mobilesam"))));
+            }
+            if ui.button("Open…").clicked() {
+                cx.command(Command::OpenFile);
+            }
+        });
+    }
+}
+
+/// Whether the click tool is at hand and nothing would answer.
+fn lacks_sam(cx: &Cx<'_>) -> bool {
+    let state = cx.state;
+    state.region.tool == Some(Tool::Click)
+        && state.click_segmenter.is_empty()
+        && state.study.outline().is_none_or(|o| o.click_segmenter.is_none())
 }
 
 /// What is going on, or how the tool works.
@@ -120,13 +148,10 @@ fn status(cx: &Cx<'_>) -> String {
     let waits = !state.region.pending.is_empty();
     let hint = match state.region.tool {
         None => return String::new(),
-        Some(Tool::Click) if state.study.outline().is_none_or(|o| o.click_segmenter.is_none()) => {
-            if state.click_segmenter.is_empty() {
-                return "SAM's weights are missing: open or drop mobile_sam.pt (or sam_vit_b_01ec64.pth), or name it in \
-                        study.toml as click = \"…\" below [segmenter]."
-                    .to_owned();
-            }
-            "Click the object; drag a box around it. Alt: beside it."
+        Some(Tool::Click) if lacks_sam(cx) => {
+            return "SAM's weights are missing. Get MobileSAM (41 MB), or open mobile_sam.pt or sam_vit_b_01ec64.pth; \
+                    study.toml names it as click = \"…\" below [segmenter]."
+                .to_owned();
         }
         Some(Tool::Click) => "Click the object; drag a box around it. Alt: beside it.",
         Some(Tool::Brush) => "Drag to draw, Alt for the other way. [ ] or wheel: radius.",

@@ -5,7 +5,7 @@ use crate::{
         action::Action,
         context::Cx,
         controls,
-        panels::run_needs,
+        panels::{run_needs, segmenter_choice},
         theme::{Theme, UNIT},
     },
     study::{RngKind, Sampling, SchedulerKind, Variant, parse_seeds},
@@ -221,6 +221,7 @@ fn sheet(ui: &mut Ui, cx: &mut Cx<'_>) {
         sampling = outline.sampling.clone();
         seeds = controls::seed_text(&outline.seeds);
     }
+    segmenter_choice::ui(ui, cx);
     if seeds != cx.state.seeds {
         cx.ask(Action::Seeds(seeds));
     }

@@ -1,6 +1,6 @@
 //! The Stage: the picture, large, with live overlays.
 
-use super::{prompts::open_buttons, region_tools, stage_canvas, stage_tools};
+use super::{inspector, prompts::open_buttons, region_tools, stage_canvas, stage_tools};
 use crate::{
     app::{
         command::Command,
@@ -209,10 +209,11 @@ pub(super) fn floats(
     pointer: Option<egui::Pos2>,
 ) {
     if shown.pair().is_some() && !cx.state.open.present {
-        stage_tools::controls(ui, cx, placement.canvas);
+        let signals = shown.pair().and_then(|pair| pair.signals.clone());
+        stage_tools::controls(ui, cx, placement.canvas, signals.as_deref());
         region_tools::card(ui, cx, placement.canvas);
         if let Some(pointer) = pointer.filter(|_| cx.state.open.inspector) {
-            stage_tools::inspector(ui, cx, shown, placement, pointer);
+            inspector::ui(ui, cx, shown, placement, pointer);
         }
     }
 }

@@ -66,6 +66,9 @@ pub fn canvas(ui: &mut Ui, cx: &mut Cx<'_>, rect: Rect, shown: &OnStage) {
         let rail = Rect::from_min_size(pos2(inner.left(), inner.bottom() - 3.0), vec2(inner.width(), 3.0));
         controls::bar(ui.painter(), cx.theme, rail, share, cx.theme.accent);
     }
+    if !cx.state.open.present && !matches!(shown, OnStage::Nothing) {
+        scale_bar(ui, &placement);
+    }
     region_tools::marks_over(ui, cx, &response, &placement);
     floats(ui, cx, shown, &placement, pointer);
 }
@@ -228,6 +231,37 @@ fn captions(ui: &Ui, cx: &Cx<'_>, shown: &OnStage, inner: Rect, line: Option<f32
     }
 }
 
+/// A round number of picture pixels, as long as it is drawn, at the lower edge.
+fn scale_bar(ui: &Ui, placement: &Placement) {
+    let canvas = placement.canvas;
+    // Beside the overlay controls.
+    if canvas.width() < 560.0 || canvas.height() < 160.0 {
+        return;
+    }
+    let pixels = round_length(130.0 / placement.scale);
+    let half = vec2(0.5 * pixels * placement.scale, 0.0);
+    let middle = pos2(canvas.center().x, canvas.bottom() - 3.0 * UNIT);
+    let (white, dark) = (Color32::WHITE, theme::Theme::dark().pane);
+    let painter = ui.painter();
+    let tick = vec2(0.0, UNIT);
+    for (width, color) in [(3.5, dark.gamma_multiply(0.7)), (1.5, white)] {
+        let stroke = Stroke::new(width, color);
+        painter.line_segment([middle - half, middle + half], stroke);
+        for end in [middle - half, middle + half] {
+            painter.line_segment([end - tick, end + tick], stroke);
+        }
+    }
+    let at = middle - vec2(0.0, 1.5 * UNIT);
+    caption(painter, at, Align2::CENTER_BOTTOM, &format!("{pixels} px"), 120.0);
+}
+
+/// The largest of 1, 2, 5, 10, 20, 50 … that is not above `most`; 1 at least.
+fn round_length(most: f32) -> f32 {
+    let ten = 10_f32.powf(most.max(1.0).log10().floor());
+    let fits = [5.0, 2.0, 1.0].into_iter().find(|n| n * ten <= most);
+    fits.unwrap_or(1.0) * ten
+}
+
 /// The line between the two pictures, and the knob that moves it.
 fn split_handle(ui: &mut Ui, cx: &mut Cx<'_>, placement: &Placement) {
     const KNOB: f32 = 11.0;
@@ -305,4 +339,25 @@ fn line_in_rect(through: Pos2, direction: Vec2, rect: Rect) -> Option<[Pos2; 2]>
         high = high.min(a.max(b));
     }
     (low < high).then(|| [through + direction * low, through + direction * high])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_length;
+
+    #[test]
+    fn a_scale_has_a_round_length() {
+        let cases = [
+            (0.3, 1.0),
+            (1.0, 1.0),
+            (1.9, 1.0),
+            (4.9, 2.0),
+            (9.99, 5.0),
+            (10.0, 10.0),
+            (130.0, 100.0),
+        ];
+        for (most, length) in cases {
+            assert_eq!(round_length(most), length, "{most}");
+        }
+    }
 }

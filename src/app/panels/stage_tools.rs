@@ -1,30 +1,29 @@
-//! What floats on the canvas: overlay controls and the pixel inspector.
+//! The overlay controls that float on the canvas.
 
 use crate::{
     app::{
         action::Action,
+        command::Command,
         context::Cx,
-        controls::{self, slider},
+        controls::{self, told_slider},
         marks,
-        on_stage::{OnStage, Placement},
         state::OverlaySettings,
         theme::{self, Theme, UNIT},
     },
     render::{Mode, Ramp},
+    study::SignalMaps,
 };
-use egui::{
-    Align2, Color32, ComboBox, CornerRadius, Frame, Pos2, Rect, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
-};
+use egui::{Color32, ComboBox, CornerRadius, Rect, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 /// The controls of the overlay, at the lower left.
-pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
+pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect, signals: Option<&SignalMaps>) {
     const WIDTH: f32 = 172.0;
     if canvas.width() < WIDTH + 8.0 * UNIT || canvas.height() < 220.0 {
         return;
     }
     let mut overlay = cx.state.overlay;
     let open = cx.state.open.controls;
-    let rows = if open { rows(&overlay) } else { 0 };
+    let rows = if open { rows(&overlay, signals) } else { 0 };
     let height = if open {
         rows as f32 * (5.0 + 0.5) * UNIT + 7.5 * UNIT
     } else {
@@ -65,6 +64,7 @@ pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
             }
             if open {
                 sliders(ui, theme, &mut overlay);
+                layers(ui, theme, &mut overlay, signals);
             }
         },
     );
@@ -73,7 +73,7 @@ pub fn controls(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
     }
 }
 
-fn rows(overlay: &OverlaySettings) -> usize {
+fn rows(overlay: &OverlaySettings, signals: Option<&SignalMaps>) -> usize {
     let own = match overlay.mode {
         Mode::Plain => 0,
         Mode::Heat => 6,
@@ -81,7 +81,10 @@ fn rows(overlay: &OverlaySettings) -> usize {
         Mode::Reveal => 5,
         Mode::Difference | Mode::Blink => 1,
     };
-    own + if overlay.split { 2 } else { 0 }
+    let layers = signals.map_or(0, |s| {
+        usize::from(s.ending.is_some()) + usize::from(s.difference.is_some())
+    });
+    own + layers + if overlay.split { 2 } else { 0 }
 }
 
 fn sliders(ui: &mut Ui, theme: &Theme, overlay: &mut OverlaySettings) {
@@ -90,10 +93,41 @@ fn sliders(ui: &mut Ui, theme: &Theme, overlay: &mut OverlaySettings) {
         Mode::Heat | Mode::Isolate | Mode::Outline | Mode::Reveal
     );
     if maps {
-        slider(ui, theme, "Foreground", &mut overlay.foreground, 0.0..=1.0, 2);
-        slider(ui, theme, "Background", &mut overlay.background, 0.0..=1.0, 2);
-        slider(ui, theme, "Threshold", &mut overlay.threshold, 0.0..=1.0, 2);
-        slider(ui, theme, "Softness", &mut overlay.softness, 0.0..=1.0, 2);
+        told_slider(
+            ui,
+            theme,
+            ("Foreground", "How strongly the copied foreground is coloured"),
+            &mut overlay.foreground,
+            0.0..=1.0,
+            2,
+        );
+        told_slider(
+            ui,
+            theme,
+            ("Background", "How strongly the copied background is coloured"),
+            &mut overlay.background,
+            0.0..=1.0,
+            2,
+        );
+        told_slider(
+            ui,
+            theme,
+            (
+                "Threshold",
+                "Local similarity to the training image that counts as copied",
+            ),
+            &mut overlay.threshold,
+            0.0..=1.0,
+            2,
+        );
+        told_slider(
+            ui,
+            theme,
+            ("Softness", "Width of the step around that similarity"),
+            &mut overlay.softness,
+            0.0..=1.0,
+            2,
+        );
     }
     match overlay.mode {
         Mode::Heat => {
@@ -113,25 +147,84 @@ fn sliders(ui: &mut Ui, theme: &Theme, overlay: &mut OverlaySettings) {
             );
         }
         Mode::Reveal => {
-            slider(ui, theme, "Reveal", &mut overlay.reveal, 0.0..=1.0, 2);
+            told_slider(
+                ui,
+                theme,
+                (
+                    "Reveal",
+                    "How far the training image shows through where the match is strong",
+                ),
+                &mut overlay.reveal,
+                0.0..=1.0,
+                2,
+            );
         }
         Mode::Difference => {
-            slider(ui, theme, "Gain", &mut overlay.gain, 1.0..=8.0, 1);
+            told_slider(
+                ui,
+                theme,
+                ("Gain", "Factor on the difference in brightness"),
+                &mut overlay.gain,
+                1.0..=8.0,
+                1,
+            );
         }
         Mode::Blink => {
-            slider(ui, theme, "Blinks / s", &mut overlay.blink_hz, 1.0..=5.0, 1);
+            told_slider(
+                ui,
+                theme,
+                ("Blinks / s", "How often the two pictures take turns"),
+                &mut overlay.blink_hz,
+                1.0..=5.0,
+                1,
+            );
         }
         Mode::Plain | Mode::Isolate | Mode::Outline => {}
     }
     if overlay.split {
-        slider(ui, theme, "Split at", &mut overlay.split_at, 0.0..=1.0, 2);
-        slider(
+        told_slider(
             ui,
             theme,
-            "Split angle",
+            (
+                "Split at",
+                "Where the line stands; it can be dragged on the picture too",
+            ),
+            &mut overlay.split_at,
+            0.0..=1.0,
+            2,
+        );
+        told_slider(
+            ui,
+            theme,
+            ("Split angle", "Angle of the line in degrees; 0 is upright"),
             &mut overlay.split_angle,
             -90.0..=90.0,
             0,
+        );
+    }
+}
+
+/// The layers that were recorded with this picture.
+fn layers(ui: &mut Ui, theme: &Theme, overlay: &mut OverlaySettings, signals: Option<&SignalMaps>) {
+    let Some(signals) = signals else { return };
+    let told = |command: Command| {
+        let (_, tip) = command.words();
+        let key = command.key_text().map_or(String::new(), |k| format!(" ({k})"));
+        format!("{tip}{key}")
+    };
+    if signals.ending.is_some() {
+        let tip = told(Command::ToggleEnding);
+        told_slider(ui, theme, ("Ending", &tip), &mut overlay.ending, 0.0..=1.0, 2);
+    }
+    if signals.difference.is_some() {
+        let tip = told(Command::ToggleChange);
+        told_slider(
+            ui,
+            theme,
+            ("Score diff.", &tip),
+            &mut overlay.change,
+            0.0..=1.0,
+            2,
         );
     }
 }
@@ -189,80 +282,4 @@ fn ramp_swatch(painter: &egui::Painter, rect: Rect, ramp: Ramp) {
         }
     }
     painter.add(egui::Shape::mesh(mesh));
-}
-
-/// Numbers of the pixel under the pointer, at the lower right.
-pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, shown: &OnStage, placement: &Placement, pointer: Pos2) {
-    let Some(pair) = shown.pair() else { return };
-    let at = (pointer - placement.picture.min) / placement.scale;
-    let (x, y) = (at.x.max(0.0) as u32, at.y.max(0.0) as u32);
-    let Some(generated) = pair.generated.get_pixel_checked(x, y) else {
-        return;
-    };
-    let ppp = ui.pixels_per_point();
-    let mut rows: Vec<(&str, String, Option<Color32>)> = vec![(
-        "pixel",
-        format!("{x}, {y}   {:.0} %", placement.scale * ppp * 100.0),
-        None,
-    )];
-    let color = |[r, g, b]: [u8; 3]| (format!("{r:3} {g:3} {b:3}"), Some(Color32::from_rgb(r, g, b)));
-    let (text, swatch) = color(generated.0);
-    rows.push(("generated", text, swatch));
-    if let Some(training) = pair.training.as_ref().and_then(|t| t.get_pixel_checked(x, y)) {
-        let (text, swatch) = color(training.0);
-        rows.push(("training", text, swatch));
-    }
-    if let Some(similarity) = pair.similarity.as_ref().and_then(|s| s.get_pixel_checked(x, y)) {
-        rows.push((
-            "similarity",
-            format!("{:.2}", f32::from(similarity.0[0]) / 255.0),
-            None,
-        ));
-    }
-    if let Some(matte) = pair.matte.as_ref().and_then(|m| m.get_pixel_checked(x, y)) {
-        let region = if matte.0[0] >= 128 {
-            "foreground"
-        } else {
-            "background"
-        };
-        rows.push(("region", region.to_owned(), None));
-    }
-    let size = vec2(178.0, rows.len() as f32 * 4.25 * UNIT + 3.0 * UNIT);
-    let rect = Rect::from_min_size(
-        placement.canvas.right_bottom() - size - vec2(2.0, 2.0) * UNIT,
-        size,
-    );
-    if rect.contains(pointer) || size.x + 250.0 > placement.canvas.width() {
-        return;
-    }
-    let theme = cx.theme;
-    let painter = ui.painter();
-    painter.add(
-        Frame::new()
-            .fill(theme.float)
-            .corner_radius(theme::RADIUS + 2)
-            .paint(rect),
-    );
-    for (i, (name, value, swatch)) in rows.iter().enumerate() {
-        let y = rect.top() + 1.5 * UNIT + (i as f32 + 0.5) * 4.25 * UNIT;
-        let left = rect.left() + 2.5 * UNIT;
-        painter.text(
-            pos2(left, y),
-            Align2::LEFT_CENTER,
-            name,
-            controls::small(),
-            theme.weak,
-        );
-        painter.text(
-            pos2(left + 64.0, y),
-            Align2::LEFT_CENTER,
-            value,
-            controls::small(),
-            theme.text,
-        );
-        if let Some(color) = swatch {
-            let plate = Rect::from_center_size(pos2(rect.right() - 4.0 * UNIT, y), vec2(14.0, 10.0));
-            painter.rect_filled(plate, CornerRadius::same(2), *color);
-        }
-    }
 }
