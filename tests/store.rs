@@ -11,6 +11,8 @@ mod formats;
 mod import;
 #[path = "store/measures.rs"]
 mod measures;
+#[path = "store/region_edits.rs"]
+mod region_edits;
 #[path = "store/run.rs"]
 mod run;
 #[path = "store/segmenters.rs"]
