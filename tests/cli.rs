@@ -8,6 +8,8 @@ mod reference;
 
 #[path = "cli/compare.rs"]
 mod compare;
+#[path = "cli/detect.rs"]
+mod detect;
 #[path = "cli/docs.rs"]
 mod docs;
 #[path = "cli/fetch.rs"]

@@ -72,6 +72,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Clusters(clusters) => state.study.set_clusters(clusters),
         Event::Surveyed(survey) => state.import = Some(Box::new(ImportDialog::new(survey))),
         Event::Labels(labels) => state.labels = Some(labels),
+        Event::Band(band) => state.band = Some(band),
         Event::Skipped(skipped) => state.skipped = skipped,
         // The window takes it: the panes are not part of the state.
         Event::Layout(_) => {}
@@ -157,6 +158,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.selection = super::state::Selection::default();
     state.null = None;
     state.labels = None;
+    state.band = None;
     state.skipped = Arc::default();
     state.import = None;
     state.suggest_when_measured = false;

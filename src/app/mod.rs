@@ -51,7 +51,7 @@ pub use meter::Figures;
 pub use offscreen::{Control, Offscreen, View};
 pub use region::{Edited, Edits, Packed, RegionAction, RegionState, Tool};
 pub use state::{Camera, Notice, OverlaySettings, Selection, State};
-pub use study_view::{Band, StudyView};
+pub use study_view::StudyView;
 pub use theme::{BAR_HEIGHT, Theme};
 pub use thumbnails::ThumbnailFigures;
 pub use weights_dialog::{WeightOptions, WeightsDialog, WeightsWish};

@@ -15,7 +15,7 @@ use super::{
     weights_dialog::WeightsDialog,
 };
 use crate::{
-    engine::{CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress},
+    engine::{BandFile, CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress},
     fetch::Progress as Fetched,
     memorization::null::Null,
     render::{Highlight, Mode, Ramp},
@@ -44,6 +44,8 @@ pub struct State {
     pub null: Option<Arc<Null>>,
     /// Labels of pictures, in place of the classes of the prompt list.
     pub labels: Option<Arc<Labels>>,
+    /// Band of noise norms of another run, in place of the study's own.
+    pub band: Option<Arc<BandFile>>,
     /// Files left out of what is open.
     pub skipped: Arc<Vec<Skipped>>,
     /// How pictures are imported, while it is asked.

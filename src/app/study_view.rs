@@ -4,6 +4,7 @@
 use super::columns::Columns;
 use crate::{
     engine::{GalleryMap, StepPreview},
+    memorization::NoiseBand,
     study::{
         self, Approximation, Cluster, Generation, GenerationKey, Prompt, RegionClusters, RegionLabels,
         StudyOutline, Tally, Thresholds, Verdict, labels_of_prompts,
@@ -63,15 +64,6 @@ pub struct StudyView {
 struct Forming {
     latest: StepPreview,
     noise: Vec<f32>,
-}
-
-/// Calm range of the noise norm over the steps, from pictures that nobody memorized.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Band {
-    /// Tenth percentile per sample, first step to last.
-    pub low: Vec<f32>,
-    /// Ninetieth percentile per sample.
-    pub high: Vec<f32>,
 }
 
 impl StudyView {
@@ -415,43 +407,17 @@ impl StudyView {
         self.clusters.len()
     }
 
-    /// Where the noise norm of pictures without any copied region lies, for other prompts than
-    /// `except`, at `samples` places along the steps. `None` with fewer than three such pictures.
-    pub fn band(&self, except: u32, thresholds: &Thresholds, samples: usize) -> Option<Band> {
-        const MOST: usize = 240;
+    /// Where the noise norm of pictures without any copied region lies, for other prompts than `except`, over pictures
+    /// of this number of steps. `None` with too few of them.
+    pub fn band(&self, except: u32, thresholds: &Thresholds, steps: usize) -> Option<NoiseBand> {
+        const MOST: usize = 2000;
         let calm: Vec<&Arc<Generation>> = self
             .generations()
-            .filter(|g| g.key.prompt != except && g.noise_norm.len() > 1)
+            .filter(|g| g.key.prompt != except && g.noise_norm.len() == steps)
             .filter(|g| g.verdict(thresholds) == Some(Verdict::NotMemorized))
             .collect();
-        if calm.len() < 3 || samples < 2 {
-            return None;
-        }
-        let stride = calm.len().div_ceil(MOST);
-        let mut band = Band {
-            low: Vec::with_capacity(samples),
-            high: Vec::with_capacity(samples),
-        };
-        for sample in 0..samples {
-            let at = sample as f32 / (samples - 1) as f32;
-            let mut values: Vec<f32> = calm
-                .iter()
-                .step_by(stride)
-                .map(|g| along(&g.noise_norm, at))
-                .collect();
-            values.sort_by(f32::total_cmp);
-            let pick = |q: f32| values[(q * (values.len() - 1) as f32).round() as usize];
-            band.low.push(pick(0.1));
-            band.high.push(pick(0.9));
-        }
-        Some(band)
+        let stride = calm.len().div_ceil(MOST).max(1);
+        let some = calm.into_iter().step_by(stride);
+        NoiseBand::of(some.map(|g| (g.key, &*g.noise_norm)), steps)
     }
-}
-
-/// Value of a curve at a share of its length, between its points.
-fn along(curve: &[f32], at: f32) -> f32 {
-    let x = at * (curve.len() - 1) as f32;
-    let left = (x.floor() as usize).min(curve.len() - 1);
-    let right = (left + 1).min(curve.len() - 1);
-    curve[left] + (curve[right] - curve[left]) * (x - left as f32)
 }

@@ -55,6 +55,8 @@ pub enum Command {
     Locate(Box<super::locate::LocateArgs>),
     /// Compare two runs at the same prompts and seeds: did the mitigation work?
     Compare(CompareArgs),
+    /// Which signs of memorization tell a run's memorized pictures from the others, at which step?
+    Detect(super::detect::DetectArgs),
     /// Join the runs of several machines into one
     Merge(MergeArgs),
     /// Write a report of one or more runs: one HTML file, and tables
@@ -359,7 +361,7 @@ pub struct CompareArgs {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ThresholdPair(pub Thresholds);
 
-fn thresholds(text: &str) -> Result<ThresholdPair, String> {
+pub(super) fn thresholds(text: &str) -> Result<ThresholdPair, String> {
     let number = |t: &str| {
         let value = t.trim().parse::<f32>().ok();
         value

@@ -4,6 +4,7 @@
 mod args;
 mod compare;
 mod console;
+mod detect;
 mod doctor;
 mod doctor_weights;
 mod export;
@@ -43,6 +44,7 @@ pub fn run(command: Command, common: &args::Common) -> ExitCode {
         Command::Scan(args) => scan::run(&args, common),
         Command::Locate(args) => locate::run(&args, common),
         Command::Compare(args) => compare::run(&args, common),
+        Command::Detect(args) => detect::run(&args, common),
         Command::Merge(args) => merge::run(&args, common),
         Command::Report(args) => report::run(&args, common),
         Command::Picture(args) => picture::run(&args),

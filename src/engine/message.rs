@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use super::{Compared, Findings, LocateJob, ModelFacts, Partner, Small};
+use super::{BandFile, Compared, Findings, LocateJob, ModelFacts, Partner, Small};
 use crate::{
     memorization::null::Null,
     report::PageOptions,
@@ -385,6 +385,8 @@ pub enum Event {
     Surveyed(Arc<Survey>),
     /// Labels of pictures, in place of earlier ones.
     Labels(Arc<Labels>),
+    /// A band of noise norms of unmemorized pictures of another run, in place of the study's own.
+    Band(Arc<BandFile>),
     /// All files left out so far of what is open, with reasons.
     Skipped(Arc<Vec<Skipped>>),
     /// The study's segmenter is ready: its network, size and scaling, for people.

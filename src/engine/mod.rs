@@ -5,6 +5,7 @@
 //! `views` answers looks, `regions` compares edited regions, `watch` follows a run that another process writes.
 
 mod approximate;
+mod band_file;
 mod calibrate;
 mod comparing;
 mod device;
@@ -44,6 +45,7 @@ mod views;
 mod watch;
 mod worker;
 
+pub use band_file::BandFile;
 pub use comparing::{Compared, ComparisonRequest};
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;

@@ -52,6 +52,7 @@ impl Session {
             Recognised::Variant(file) => return self.add_variant(store::read_variant(&file)?),
             Recognised::ClickSegmenter(file) => return self.add_clicker(&file),
             Recognised::Labels(file) => return self.open_labels(&file),
+            Recognised::Band(file) => return self.open_band(&file),
             Recognised::Scores(file) => return self.open_table(id, cancel, &file),
             Recognised::Generated(folder) => return self.survey(&folder),
             Recognised::Gallery(folder) => return self.open_gallery(id, cancel, folder),
@@ -358,6 +359,7 @@ impl Session {
             | Recognised::Run(_)
             | Recognised::Variant(_)
             | Recognised::Labels(_)
+            | Recognised::Band(_)
             | Recognised::Scores(_)
             | Recognised::Generated(_)
             | Recognised::ClickSegmenter(_) => {}

@@ -153,7 +153,7 @@ impl Session {
         run.differences(&own)
     }
 
-    fn parameters(&self, sampling: &Sampling, variant: Option<&Variant>) -> RunParameters {
+    pub(super) fn parameters(&self, sampling: &Sampling, variant: Option<&Variant>) -> RunParameters {
         let present = |hash: &String| (!hash.is_empty()).then(|| hash.clone());
         RunParameters {
             study: self.outline.name.clone(),

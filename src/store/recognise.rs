@@ -41,6 +41,8 @@ pub enum Recognised {
     Run(PathBuf),
     /// Variant file.
     Variant(PathBuf),
+    /// Band of noise norms.
+    Band(PathBuf),
 }
 
 /// Files that only a diffusers folder has; any of them makes it a checkpoint, whose opener then says what
@@ -171,6 +173,9 @@ fn file(path: &Path) -> Result<Recognised, Problem> {
     if has_ending(&name, &["toml"]) {
         // Its reader says what is wrong with it if it is none.
         return Ok(Recognised::Variant(path.to_owned()));
+    }
+    if has_ending(&name, &["json"]) && is_a_band(path) {
+        return Ok(Recognised::Band(path.to_owned()));
     }
     if has_ending(&name, &["csv", "tsv"])
         && let Some(table) = table_kind(path)
@@ -305,6 +310,15 @@ fn names_a_network(path: &Path) -> Option<Network> {
     }
     let onnx = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
     (onnx || names(b"rebnconv") || names(b"decoder.decoder_block")).then_some(Network::Segmenter)
+}
+
+/// Whether a JSON file has the key of a band of noise norms; its reader says what is wrong with it.
+fn is_a_band(path: &Path) -> bool {
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut text));
+    read.is_ok()
+        && serde_json::from_slice::<serde_json::Value>(&text)
+            .is_ok_and(|json| json.get("band").is_some_and(serde_json::Value::is_object))
 }
 
 /// Whether a configuration file names an architecture, as those of segmenters do.

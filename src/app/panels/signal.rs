@@ -1,10 +1,22 @@
 //! The live signal: how strongly the prompt pulls at each step, over the calm band of pictures that
 //! nobody memorized. It leaves the band steps before the picture can be seen.
 
-use crate::app::{context::Cx, controls, study_view::Band, theme::UNIT};
-use egui::{Align2, Mesh, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+use crate::{
+    app::{context::Cx, controls, theme::UNIT},
+    memorization::NoiseBand,
+};
+use egui::{Align2, Id, Mesh, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+use std::sync::Arc;
 
-const SAMPLES: usize = 50;
+/// The band under a curve: of an opened file, or of the study's own unmemorized pictures of other prompts.
+#[derive(Clone)]
+struct Under {
+    key: Key,
+    band: Option<Arc<NoiseBand>>,
+    own: bool,
+}
+
+type Key = (u64, u32, [u32; 2], usize, usize);
 
 /// Draws the curve into the rest of the pane.
 pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
@@ -24,16 +36,24 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     let theme = cx.theme;
     let painter = ui.painter_at(rect.expand(1.0));
-    let title = if curve.is_empty() {
-        "Text-conditional noise: nothing measured yet"
-    } else {
-        "Text-conditional noise at each step"
+    let under = under(ui, cx, key.prompt, steps);
+    let band = under.band.as_deref().filter(|_| !curve.is_empty());
+    let title = match band {
+        _ if curve.is_empty() => "Text-conditional noise: nothing measured yet".to_owned(),
+        Some(band) => match band.above(curve).len() {
+            0 => "Text-conditional noise: never above the band".to_owned(),
+            n => format!(
+                "Text-conditional noise: above the band at {n} of {} steps",
+                curve.len()
+            ),
+        },
+        None => "Text-conditional noise at each step".to_owned(),
     };
-    response.widget_info(|| WidgetInfo::labeled(egui::Role::Figure, true, title));
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Figure, true, &title));
     painter.text(
         rect.left_top() + vec2(0.0, 2.0),
         Align2::LEFT_TOP,
-        title,
+        &title,
         controls::small(),
         theme.weak,
     );
@@ -44,7 +64,6 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
         rect.left_top() + vec2(0.0, 5.5 * UNIT),
         rect.right_bottom() - vec2(0.0, 4.5 * UNIT),
     );
-    let band = cx.state.study.band(key.prompt, &cx.state.thresholds, SAMPLES);
     let top = curve
         .iter()
         .chain(band.iter().flat_map(|b| &b.high))
@@ -60,11 +79,11 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
         )
     };
     painter.hline(plot.x_range(), plot.bottom(), Stroke::new(1.0, theme.line));
-    if let Some(band) = &band {
+    if let Some(band) = band {
         painter.add(band_shape(band, place, theme.hovered));
-        let middle = band.low.len() * 2 / 3;
+        let middle = band.steps() * 2 / 3;
         let at = place(
-            middle as f32 / (SAMPLES - 1) as f32,
+            middle as f32 / (band.steps() - 1).max(1) as f32,
             (band.low[middle] + band.high[middle]) * 0.5,
         );
         painter.text(
@@ -98,17 +117,76 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
     };
     axis(plot.left(), Align2::LEFT_TOP, "step 1".to_owned());
     axis(plot.right(), Align2::RIGHT_TOP, steps.to_string());
-    response.on_hover_text(
-        "Distance between the noise predicted with and without the prompt, at every denoising step.\n\
-         The band holds eight of ten pictures of the other prompts that copied nothing.",
+    let rests = rests(band, under.own, steps);
+    let room = plot.width() - 70.0;
+    let font = controls::small();
+    let width = painter
+        .layout_no_wrap(rests.clone(), font.clone(), theme.faint)
+        .rect
+        .width();
+    let at = pos2(
+        plot.center().x - 0.5 * width.min(room),
+        plot.bottom() + 3.0 + 0.5 * font.size,
     );
+    controls::line(&painter, at, &rests, font, theme.faint, room);
+    response.on_hover_text(format!(
+        "Distance between the noise predicted with and without the prompt, at every denoising step.\n\
+         The band reaches from the 5th to the 95th percentile of pictures that copied nothing.\n{rests}"
+    ));
 }
 
-fn band_shape(band: &Band, place: impl Fn(f32, f32) -> Pos2, color: egui::Color32) -> Shape {
+/// What the band rests on, or why there is none.
+fn rests(band: Option<&NoiseBand>, own: bool, steps: usize) -> String {
+    match band {
+        Some(band) => format!(
+            "band of {} {}pictures, {} prompts, {} seeds",
+            band.curves,
+            if own { "NM " } else { "other " },
+            band.prompts,
+            band.seeds
+        ),
+        None if own => format!(
+            "no band: fewer than {} NM pictures of other prompts with {steps} steps",
+            NoiseBand::FEWEST
+        ),
+        None => format!("no band: the opened one has not {steps} steps"),
+    }
+}
+
+/// Made anew only when what it follows from has changed: the study may hold thousands of pictures.
+fn under(ui: &Ui, cx: &Cx<'_>, prompt: u32, steps: usize) -> Under {
+    let state = cx.state;
+    let thresholds = &state.thresholds;
+    let file = state.band.as_ref();
+    let key: Key = (
+        state.study.version(),
+        prompt,
+        [thresholds.foreground.to_bits(), thresholds.background.to_bits()],
+        steps,
+        file.map_or(0, |f| Arc::as_ptr(f) as usize),
+    );
+    let place = Id::unique("band under the noise curve");
+    if let Some(known) = ui.data(|d| d.get_temp::<Under>(place)).filter(|u| u.key == key) {
+        return known;
+    }
+    let band = match file {
+        Some(file) => (file.band.steps() == steps).then(|| file.band.clone()),
+        None => state.study.band(prompt, thresholds, steps),
+    };
+    let made = Under {
+        key,
+        band: band.map(Arc::new),
+        own: file.is_none(),
+    };
+    ui.data_mut(|d| d.insert_temp(place, made.clone()));
+    made
+}
+
+fn band_shape(band: &NoiseBand, place: impl Fn(f32, f32) -> Pos2, color: egui::Color32) -> Shape {
     let mut mesh = Mesh::default();
     let count = band.low.len();
     for (i, (low, high)) in band.low.iter().zip(&band.high).enumerate() {
-        let at = i as f32 / (count - 1) as f32;
+        let at = i as f32 / (count - 1).max(1) as f32;
         mesh.colored_vertex(place(at, *low), color);
         mesh.colored_vertex(place(at, *high), color);
         if i > 0 {
