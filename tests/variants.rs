@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, and helpers are not seen as tests"
 )]
 
+#[path = "variants/clusters.rs"]
+mod clusters;
 mod common;
 #[path = "variants/mitigation.rs"]
 mod mitigation;

@@ -8,6 +8,8 @@ mod access;
 mod calibration;
 #[path = "window/compare.rs"]
 mod compare;
+#[path = "window/detection.rs"]
+mod detection;
 #[path = "window/fixture.rs"]
 mod fixture;
 #[path = "window/foregrounds.rs"]

@@ -4,6 +4,7 @@
 use super::{
     command::Command,
     comparing::Bench,
+    detecting::SignalsShown,
     dialogs::Wanted,
     import_dialog::ImportDialog,
     lasso::Lasso,
@@ -104,6 +105,8 @@ pub enum Action {
     Hover(Option<GenerationKey>),
     /// Show a file in the system's file manager.
     ShowInFolder(PathBuf),
+    /// Show how well signs of memorization tell, at a step and for a class.
+    SetSignals(SignalsShown),
     /// Let a region stand out.
     SetHighlight(Highlight),
     /// Change what the palette holds, or close it.

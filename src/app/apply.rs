@@ -303,6 +303,7 @@ impl App {
             Action::ShowRunSettings(open) => state.open.run_settings = open,
             Action::Hover(key) => state.hovered = key,
             Action::ShowInFolder(path) => self.show_in_folder(&path),
+            Action::SetSignals(shown) => state.signals.shown = shown,
             Action::SetHighlight(highlight) => state.highlight = highlight,
             Action::SetPalette(palette) => state.open.palette = palette,
             Action::ShowKeys(open) => state.open.keys = open,

@@ -184,6 +184,7 @@ impl State {
                 a: self.study.generations().cloned().collect(),
                 others,
                 thresholds: self.thresholds,
+                embedder: self.study.outline().and_then(|o| o.embedder.clone()),
             }
         })
     }

@@ -105,6 +105,11 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             }
         }
         Event::Partner(partner) => state.ahead.take(partner),
+        Event::Detected(detected) => {
+            if state.signals.asked == Some(detected.stamp) {
+                state.signals.result = Some(detected);
+            }
+        }
         Event::Compared(compared) => {
             // One of a former study is of no use any more.
             if state.compare.asked == Some(compared.stamp) {
@@ -159,6 +164,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.null = None;
     state.labels = None;
     state.band = None;
+    state.signals = super::detecting::Detecting::default();
     state.skipped = Arc::default();
     state.import = None;
     state.suggest_when_measured = false;

@@ -5,6 +5,7 @@ use super::{
     autoplay::Autoplay,
     comparing::{Bench, Comparing},
     derived::Derived,
+    detecting::Detecting,
     history::History,
     import_dialog::ImportDialog,
     lasso::Lasso,
@@ -44,6 +45,8 @@ pub struct State {
     pub null: Option<Arc<Null>>,
     /// Labels of pictures, in place of the classes of the prompt list.
     pub labels: Option<Arc<Labels>>,
+    /// How well signs of memorization tell, and what is shown of it.
+    pub signals: Detecting,
     /// Band of noise norms of another run, in place of the study's own.
     pub band: Option<Arc<BandFile>>,
     /// Files left out of what is open.

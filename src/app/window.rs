@@ -228,6 +228,8 @@ impl App {
             || pair(state.wished_pair(), &state.pair)
             || pair(state.wished_second_pair(), &state.compare.pair)
             || state.wished_comparison().is_some()
+            || state.wished_detection().is_some()
+            || state.signals.asked != state.signals.result.as_ref().map(|r| r.stamp)
             || state.compare.asked != state.compare.result.as_ref().map(|r| r.stamp)
     }
 
@@ -333,6 +335,7 @@ impl App {
         self.send_regions();
         self.ask_for_pair();
         self.ask_for_comparison();
+        self.ask_for_detection();
         any
     }
 
@@ -367,6 +370,14 @@ impl App {
         if let Some(request) = self.state.wished_comparison() {
             self.state.compare.asked = Some(request.stamp);
             self.engine.view(ViewRequest::Compare(request));
+        }
+    }
+
+    /// Asks the engine how well signs of memorization tell, when they are shown and something changed.
+    fn ask_for_detection(&mut self) {
+        if let Some(request) = self.state.wished_detection() {
+            self.state.signals.asked = Some(request.stamp);
+            self.engine.view(ViewRequest::Detect(request));
         }
     }
 

@@ -346,6 +346,13 @@ pub struct CompareArgs {
     /// File of run B's variant: then neurons and weights touched are told
     #[arg(long)]
     pub variant: Option<PathBuf>,
+    /// Folder of CLIP with its tokenizer.json: then it is measured whether pictures still show their prompts
+    #[arg(long, value_name = "FOLDER")]
+    pub clip: Option<PathBuf>,
+    /// Weights of SSCD (a file), or a folder of DINOv2 or CLIP: distance and diversity are those of its embeddings, instead of
+    /// SSIM of small copies
+    #[arg(long)]
+    pub embedder: Option<PathBuf>,
     /// Bootstrap resamples for the intervals
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
     pub resamples: u32,

@@ -13,15 +13,16 @@
 
 use super::args::{Common, CompareArgs};
 use crate::{
+    engine::Likeness,
     gallery::decode_rgb,
     memorization::comparison::{
-        Bootstrap, Comparison, Estimate, PictureSummary, SketchDistance, Subject, compare,
+        Bootstrap, Comparison, Estimate, PictureDistance, PictureSummary, SketchDistance, Subject, compare,
     },
     store::{Run, RunParameters, read_variant},
     study::{Problem, Touched, Verdict},
 };
 use rayon::prelude::*;
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 /// Compares two runs and prints what came out.
 pub fn run(args: &CompareArgs, common: &Common) -> Result<(), Problem> {
@@ -40,15 +41,23 @@ pub fn run(args: &CompareArgs, common: &Common) -> Result<(), Problem> {
         .transpose()?;
     let pool = crate::engine::compute_pool(common.threads)
         .map_err(|e| super::failed("Threads cannot be started", &e))?;
-    let (subjects_a, subjects_b) =
-        pool.install(|| (subjects(&a, &mut warnings), subjects(&b, &mut warnings)));
+    let likeness = Likeness::open(args.embedder.as_deref(), args.clip.as_deref())
+        .map_err(|e| super::failed("These weights cannot be used", &e))?;
+    let (subjects_a, subjects_b) = pool.install(|| {
+        (
+            subjects(&a, &likeness, &mut warnings),
+            subjects(&b, &likeness, &mut warnings),
+        )
+    });
     let thresholds = args.thresholds.map_or(a.parameters().thresholds, |t| t.0);
     let bootstrap = Bootstrap {
         resamples: args.resamples as usize,
         seed: args.seed,
         ..Bootstrap::default()
     };
-    let comparison = compare(&subjects_a, &subjects_b, thresholds, bootstrap, &SketchDistance);
+    let embeddings = likeness.distance();
+    let distance: &dyn PictureDistance = embeddings.as_ref().map_or(&SketchDistance, |d| d);
+    let comparison = compare(&subjects_a, &subjects_b, thresholds, bootstrap, distance);
     if comparison.joined.pictures == 0 {
         return Err(Problem::new(
             "The runs have no picture in common",
@@ -65,7 +74,7 @@ pub fn run(args: &CompareArgs, common: &Common) -> Result<(), Problem> {
     for warning in &warnings {
         eprintln!("pentimento: {warning}");
     }
-    let missing = missing(&comparison, touched.is_some());
+    let missing = missing(&comparison, args, touched.is_some());
     if args.json {
         let side = |run: &Run, touched: Option<&Touched>| {
             let p = run.parameters();
@@ -134,21 +143,39 @@ fn touched(file: &Path, b: &RunParameters, warnings: &mut Vec<String>) -> Result
 }
 
 /// The pictures of a run. One that cannot be read is compared by its scores alone, with a warning.
-fn subjects(run: &Run, warnings: &mut Vec<String>) -> Vec<Subject> {
-    let read: Vec<(Subject, Option<String>)> = run
+fn subjects(run: &Run, likeness: &Likeness, warnings: &mut Vec<String>) -> Vec<Subject> {
+    let prompts: BTreeSet<&str> = run.records().iter().map(|r| r.prompt.as_str()).collect();
+    let prompts: Vec<String> = prompts.into_iter().map(str::to_owned).collect();
+    let read: Vec<(Subject, Vec<String>)> = run
         .records()
         .par_iter()
         .map(|record| {
             let file = run.folder().join(&record.image);
-            let picture = decode_rgb(&file).map(|image| Arc::new(PictureSummary::of(&image)));
-            let trouble = picture.as_ref().err().map(|e| format!("{}: {e}", file.display()));
+            let mut trouble = Vec::new();
+            let mut told = |e: &dyn std::fmt::Display| trouble.push(format!("{}: {e}", file.display()));
+            let (mut picture, mut clip) = (None, None);
+            match decode_rgb(&file) {
+                Err(e) => told(&e),
+                Ok(image) => {
+                    let mut summary = PictureSummary::of(&image);
+                    match likeness.embed(&image) {
+                        Ok(vector) => summary.embedding = vector.unwrap_or_default(),
+                        Err(e) => told(&e),
+                    }
+                    match likeness.clip(&image, &record.prompt, &prompts) {
+                        Ok(scores) => clip = scores,
+                        Err(e) => told(&e),
+                    }
+                    picture = Some(Arc::new(summary));
+                }
+            }
             let subject = Subject {
                 key: record.key,
                 prompt: record.prompt.clone(),
                 scores: record.matches.first().map(|m| m.scores),
                 seconds: run.seconds(&record.key),
-                alignment: None,
-                picture: picture.ok(),
+                clip,
+                picture,
             };
             (subject, trouble)
         })
@@ -162,10 +189,16 @@ fn subjects(run: &Run, warnings: &mut Vec<String>) -> Vec<Subject> {
 }
 
 /// What the comparison does not say, and why.
-fn missing(c: &Comparison, touched: bool) -> Vec<String> {
+fn missing(c: &Comparison, args: &CompareArgs, touched: bool) -> Vec<String> {
     let mut missing = Vec::new();
     if c.alignment.is_none() {
-        missing.push("prompt alignment: no CLIP scores are recorded in the runs".to_owned());
+        missing.push(match args.clip {
+            None => "prompt alignment: it needs CLIP weights, name their folder with --clip".to_owned(),
+            Some(_) => "prompt alignment: no picture could be scored in both runs".to_owned(),
+        });
+    }
+    if args.embedder.is_none() {
+        missing.push("likeness by SSCD or another embedder: name weights with --embedder".to_owned());
     }
     if c.quality.is_none() {
         missing.push("picture quality: the pictures could not be read".to_owned());
@@ -191,6 +224,7 @@ fn missing(c: &Comparison, touched: bool) -> Vec<String> {
 fn table(a: &Run, b: &Run, c: &Comparison, touched: Option<&Touched>, missing: &[String]) -> String {
     use std::fmt::Write;
     let mut out = String::new();
+    let measure = c.diversity.as_ref().map(|d| d.measure.as_str());
     let name = |run: &Run| {
         let variant = run.parameters().variant.as_ref();
         variant.map_or("the checkpoint as it is".to_owned(), |v| v.to_string())
@@ -281,6 +315,16 @@ fn table(a: &Run, b: &Run, c: &Comparison, touched: Option<&Touched>, missing: &
     if let Some(alignment) = &c.alignment {
         say(estimate("CLIP score, B − A", alignment));
     }
+    if let Some(fit) = &c.prompt_fit {
+        say(estimate("  of A's pictures", &fit.a));
+        say(estimate("  of B's pictures", &fit.b));
+        if let Some(chance) = &fit.chance {
+            say(estimate("  of A's with other prompts", chance));
+        }
+        if let Some(kept) = fit.kept {
+            say(format!("{:<34} {kept:>8.3}", "  left of what prompts add"));
+        }
+    }
     if let Some(q) = &c.quality {
         say(format!(
             "{:<34} {:>8.3}",
@@ -294,6 +338,9 @@ fn table(a: &Run, b: &Run, c: &Comparison, touched: Option<&Touched>, missing: &
     }
     if let Some(distance) = &c.distance {
         say(estimate("distance of B's picture from A's", distance));
+        if let Some(measure) = measure {
+            say(format!("  measured as {measure}"));
+        }
     }
     if let Some(d) = &c.diversity {
         say(format!("diversity over seeds, {}", d.measure));

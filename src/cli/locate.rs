@@ -1,6 +1,7 @@
 //! `pentimento locate`: what remembers, as a variant that switches it off.
 
 mod args;
+mod grouping;
 
 use super::{args::Common, console::Console, watch::follow};
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
         compute_pool,
     },
     mitigation::{
-        cluster_neurons::{self, Centroids},
+        cluster_neurons,
         neurons::{
             ActivationStatistics, Calibration, Convention, NemoSettings, NoiseSettings, ValueLayers,
             read_results,
@@ -39,6 +40,15 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
     if let Some(npz) = &args.nemo.npz {
         return from_npz(args, common, npz, &name, stack);
     }
+    let grouping = if args.method == Some(MethodName::NemoCluster) {
+        Some(grouping::group(args, common, &prompts, clusters)?)
+    } else {
+        None
+    };
+    if let Some(grouping) = grouping.as_ref().filter(|_| prompts.is_empty()) {
+        return grouping.tell(args, &prompts);
+    }
+    let clusters = grouping.as_ref().map(|g| g.labels.clone());
     let handle = super::start_engine(common, None, None)?;
     let mut watch = Watch {
         console: Console::new(common.quiet),
@@ -49,7 +59,7 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
     watch.until_done(&handle, open)?;
     let outline = watch.outline.clone().unwrap_or_default();
     let job = LocateJob {
-        method: method(args, clusters.clone())?,
+        method: method(args, clusters)?,
         sampling: SamplingChoice {
             steps: Some(args.steps),
             guidance: Some(args.guidance),
@@ -68,10 +78,7 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
     watch.until_done(&handle, locate)?;
     let found = watch.found.take().unwrap_or_default();
     write(args, &found)?;
-    if !args.nemo.ask.is_empty() {
-        ask(args, common, &prompts, clusters.as_deref())?;
-    }
-    Ok(())
+    grouping.map_or(Ok(()), |g| g.tell(args, &prompts))
 }
 
 fn stem(path: &Path) -> String {
@@ -88,7 +95,14 @@ fn prompts(args: &LocateArgs) -> Result<Chosen, Problem> {
         None => Vec::new(),
     };
     let clusters = match &args.prompts {
-        Some(file) if args.method == Some(MethodName::NemoCluster) => Some(read_clusters(file)?),
+        Some(file)
+            if args.method == Some(MethodName::NemoCluster)
+                && args.nemo.npz.is_none()
+                && args.nemo.k_means.is_none()
+                && args.nemo.clusters.is_none() =>
+        {
+            Some(read_clusters(file)?)
+        }
         _ => None,
     };
     if !args.group.is_empty() {
@@ -102,6 +116,7 @@ fn prompts(args: &LocateArgs) -> Result<Chosen, Problem> {
         group: None,
     }));
     let works_alone = args.nemo.npz.is_some()
+        || args.nemo.clusters.is_some() && !args.nemo.ask.is_empty()
         || matches!(args.method, None | Some(MethodName::Guidance)) && !needs_prompts(args);
     if listed.is_empty() && !works_alone {
         return Err(Problem::new(
@@ -151,7 +166,7 @@ fn method(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<Metho
             let clusters = clusters.ok_or_else(|| {
                 Problem::new(
                     "There are no clusters",
-                    "Name a prompt list with a column cluster: --prompts FILE.",
+                    "Let k-means make them (--k-means 12), or name a prompt list with a column cluster.",
                 )
             })?;
             Method::Nemo(nemo(args, Some(clusters))?)
@@ -277,6 +292,11 @@ fn nemo(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<NemoJob
     })
 }
 
+/// A file beside the variant, named after it.
+fn file_beside(args: &LocateArgs, ending: &str) -> PathBuf {
+    args.out.with_file_name(format!("{}-{ending}", stem(&args.out)))
+}
+
 /// A variant's file: the one named, or with several variants one for each.
 fn file_of(args: &LocateArgs, variants: &[Variant], at: usize) -> PathBuf {
     if variants.len() < 2 && (args.nemo.npz.is_some() || args.method != Some(MethodName::NemoCluster)) {
@@ -354,40 +374,6 @@ fn from_npz(
         ..Findings::default()
     };
     write(args, &found)
-}
-
-/// Which cluster prompts fall in.
-fn ask(
-    args: &LocateArgs,
-    common: &Common,
-    prompts: &[Prompt],
-    clusters: Option<&[Option<u32>]>,
-) -> Result<(), Problem> {
-    let Some(clusters) = clusters else {
-        return Err(Problem::new(
-            "There are no clusters to ask about",
-            "Use --method nemo-cluster.",
-        ));
-    };
-    let (_, pipeline) = pipeline(args, common)?;
-    let embed = |text: &str| {
-        cluster_neurons::flat_embedding(&pipeline, text)
-            .map_err(|e| super::failed("A prompt cannot be encoded", &e))
-    };
-    let embeddings = prompts
-        .iter()
-        .map(|p| embed(&p.text))
-        .collect::<Result<Vec<_>, _>>()?;
-    let centroids = Centroids::of_labels(&embeddings, clusters);
-    for text in &args.nemo.ask {
-        if let Some(at) = centroids.nearest(&embed(text)?) {
-            println!(
-                "“{text}”: cluster {} (distance {:.3}, margin {:.2} of 1)",
-                at.cluster, at.distance, at.margin
-            );
-        }
-    }
-    Ok(())
 }
 
 struct Watch {

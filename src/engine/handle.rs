@@ -1,7 +1,7 @@
 //! The front desk of the engine: hands in work, hands out events. Cheap to call from the UI thread.
 
 use super::{
-    CancelToken, ComparisonRequest, Event, Job, JobId, PairRequest, PartnersRequest, RegionRequest, Small,
+    CancelToken, ComparisonRequest, DetectionRequest, Event, Job, JobId, PairRequest, PartnersRequest, RegionRequest, Small,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
@@ -38,6 +38,8 @@ pub enum ViewRequest {
     Compare(ComparisonRequest),
     /// Answered by [`Event::Rescored`]; a newer request replaces an older one of the same picture that was not begun.
     Region(RegionRequest),
+    /// Answered by [`Event::Detected`]; a newer request replaces an older one that was not begun.
+    Detect(DetectionRequest),
 }
 
 /// The caller's end of the engine. Dropping it ends the engine after the step it is in.

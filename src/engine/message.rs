@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use super::{BandFile, Compared, Findings, LocateJob, ModelFacts, Partner, Small};
+use super::{BandFile, Compared, Detected, Findings, LocateJob, ModelFacts, Partner, Small};
 use crate::{
     memorization::null::Null,
     report::PageOptions,
@@ -433,6 +433,8 @@ pub enum Event {
     Partner(Arc<Partner>),
     /// Variants against the original.
     Compared(Arc<Compared>),
+    /// How well signs of memorization tell.
+    Detected(Arc<Detected>),
     /// A small picture, at most 128 px on a side; empty where there is none to be had.
     Thumbnail(Small, Arc<RgbImage>),
     /// A file that was asked for is written.

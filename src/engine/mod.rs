@@ -8,6 +8,7 @@ mod approximate;
 mod band_file;
 mod calibrate;
 mod comparing;
+mod detecting;
 mod device;
 mod drawing;
 mod embeddings;
@@ -17,6 +18,7 @@ mod handle;
 mod import;
 mod labels;
 mod layouts;
+mod likeness;
 mod locate;
 mod machine;
 mod map;
@@ -47,9 +49,11 @@ mod worker;
 
 pub use band_file::BandFile;
 pub use comparing::{Compared, ComparisonRequest};
+pub use detecting::{Detected, DetectionRequest};
 pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
+pub use likeness::Likeness;
 pub use locate::{Findings, LocateJob, Method, NemoJob, StatisticsSource};
 pub use machine::MachineMemory;
 pub use message::{

@@ -1,7 +1,7 @@
 //! The viewing thread: loads what a person looks at, beside the running job.
 
 use super::{
-    ComparisonRequest, Event, PairRequest, PairView, RegionRequest, ViewRequest, layouts,
+    ComparisonRequest, DetectionRequest, Event, PairRequest, PairView, RegionRequest, ViewRequest, layouts,
     partners::Waiting,
     shelf::Shelf,
     small::{Wanted, is_only_a_name},
@@ -27,6 +27,7 @@ pub(super) fn serve(
     requests: &Receiver<ViewRequest>,
     comparing: &Sender<ComparisonRequest>,
     regions: &Sender<RegionRequest>,
+    detecting: &Sender<DetectionRequest>,
     small: &Wanted,
     shelf: &Shelf,
     teller: &Teller,
@@ -56,6 +57,9 @@ pub(super) fn serve(
                 }
                 ViewRequest::Region(request) => {
                     regions.send(request).ok();
+                }
+                ViewRequest::Detect(request) => {
+                    detecting.send(request).ok();
                 }
                 ViewRequest::Thumbnails(wishes) => small.replace(wishes),
                 ViewRequest::Layout(root) => {

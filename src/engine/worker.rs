@@ -2,7 +2,7 @@
 //! that groups a gallery.
 
 use super::{
-    DeviceChoice, EngineSide, Event, Job, JobId, Ticket, comparing, device_words,
+    DeviceChoice, EngineSide, Event, Job, JobId, Ticket, comparing, detecting, device_words,
     pool::{compute_pool, lower_priority},
     regions,
     session::Session,
@@ -67,12 +67,19 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
         .name("regions".into())
         .spawn(move || regions::serve(&edits, &looks, &threads, &voice))?;
 
+    let (to_detecting, detections) = crossbeam_channel::unbounded();
+    let voice = teller.clone();
+    thread::Builder::new().name("detecting".into()).spawn(move || {
+        lower_priority();
+        detecting::serve(&detections, &voice);
+    })?;
+
     let small = Wanted::default();
     small.start(&shelf, &teller)?;
     let (looks, voice) = (shelf.clone(), teller.clone());
     thread::Builder::new()
         .name("views".into())
-        .spawn(move || views::serve(&views, &to_comparing, &to_regions, &small, &looks, &voice))?;
+        .spawn(move || views::serve(&views, &to_comparing, &to_regions, &to_detecting, &small, &looks, &voice))?;
 
     thread::Builder::new().name("engine".into()).spawn(move || {
         lower_priority();

@@ -116,15 +116,18 @@ impl Centroids {
         }
     }
 
+    /// Euclidean distance of an embedding to a middle.
+    pub fn distance(middle: &[f32], embedding: &[f32]) -> f64 {
+        let squares = middle
+            .iter()
+            .zip(embedding)
+            .map(|(a, b)| f64::from(a - b).powi(2));
+        squares.sum::<f64>().sqrt()
+    }
+
     /// The nearest middle, and how sure that is; `None` without clusters.
     pub fn nearest(&self, embedding: &[f32]) -> Option<Assignment> {
-        let distance = |middle: &Vec<f32>| {
-            let squares = middle
-                .iter()
-                .zip(embedding)
-                .map(|(a, b)| f64::from(a - b).powi(2));
-            squares.sum::<f64>().sqrt()
-        };
+        let distance = |m: &Vec<f32>| Self::distance(m, embedding);
         let mut all: Vec<(f64, u32)> = self.of.iter().map(|(label, m)| (distance(m), *label)).collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (distance, cluster) = *all.first()?;

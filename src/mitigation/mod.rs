@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`neurons`] | NeMo: value neurons of cross-attentions | Hintersdorf et al., NeurIPS 2024 |
 //! | [`cluster_neurons`] | the union of NeMo's neurons over a cluster of prompts | FB-Mem |
+//! | [`prompt_clusters`] | which cluster a new prompt falls in, and how sure | FB-Mem |
 //! | [`pruning`] | Wanda scores of `ff.net.2` | Chavhan et al., 2406.18566; ConceptPrune |
 //! | [`prompt`] | optimised prompt embeddings, token significance, random insertions | Wen et al., ICLR 2024 |
 //! | [`guidance`] | when guidance sets in | Jain et al., CVPR 2025 |
@@ -17,6 +18,7 @@ mod files;
 pub mod guidance;
 pub mod neurons;
 pub mod prompt;
+pub mod prompt_clusters;
 pub mod pruning;
 mod watch;
 

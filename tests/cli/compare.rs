@@ -82,7 +82,7 @@ fn two_runs_are_compared_by_prompt_and_seed() {
     assert_eq!(json["joined"]["pictures"], 4);
     assert_eq!(json["b"]["variant"]["name"], "v");
     assert!(json["ruined"].is_null() && json["warnings"].as_array().unwrap().is_empty());
-    assert!(json["missing"][0].as_str().unwrap().contains("CLIP"));
+    assert!(json["missing"][0].as_str().unwrap().contains("--clip"));
     let said = text(&compare("b", &[]).stdout);
     for part in [
         "4 pictures in both: 2 prompts, 2 seeds",
@@ -122,4 +122,54 @@ fn two_runs_are_compared_by_prompt_and_seed() {
     let out = compare("mixed", &[]);
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("different arithmetics"));
+}
+
+#[test]
+fn clip_and_an_embedder_say_whether_pictures_show_their_prompts() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let original = RunParameters::default();
+    let variant = RunParameters {
+        variant: Some(VariantId {
+            name: "v".into(),
+            hash: "ab".repeat(32),
+        }),
+        ..original.clone()
+    };
+    run(&at("a"), &original, [(0.9, 0.9); 4], 100);
+    run(&at("b"), &variant, [(0.1, 0.1); 4], 40);
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/embedding");
+    let compare = |more: &[&str]| {
+        let (a, b) = (at("a"), at("b"));
+        let mut args = vec!["compare", path(&a), path(&b)];
+        args.extend(more);
+        pentimento(folder.path(), &args)
+    };
+    let clip = weights.join("clip");
+    let out = compare(&["--json", "--clip", path(&clip), "--embedder", path(&clip)]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let number = |pointer: &str| json.pointer(pointer).and_then(|v| v.as_f64()).unwrap();
+    let change = number("/prompt_fit/b/value") - number("/prompt_fit/a/value");
+    assert!((number("/alignment/value") - change).abs() < 1e-6);
+    assert_eq!(json["prompt_fit"]["a"]["pictures"], 4);
+    assert!(json["prompt_fit"]["chance"]["interval"].is_array());
+    assert_eq!(json["diversity"]["measure"], "1 − cosine, CLIP");
+    let missing = json["missing"].to_string();
+    assert!(
+        !missing.contains("CLIP weights") && !missing.contains("--embedder"),
+        "{missing}"
+    );
+    let said = text(&compare(&["--clip", path(&clip)]).stdout);
+    for part in [
+        "CLIP score, B − A",
+        "of A's with other prompts",
+        "name weights with --embedder",
+    ] {
+        assert!(said.contains(part), "“{part}” is not in:\n{said}");
+    }
+    // A folder without what is needed is refused by name.
+    let out = compare(&["--clip", path(&weights.join("dinov2"))]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("config.json"), "{}", text(&out.stderr));
 }

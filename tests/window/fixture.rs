@@ -4,7 +4,8 @@ use egui_kittest::{Harness, HarnessBuilder};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use pentimento::{
     app::{App, AppOptions},
-    engine::{EngineHandle, EngineSide, Event, PairView, Small, StepPreview, Ticket, ViewRequest},
+    engine::{Detected, EngineHandle, EngineSide, Event, PairView, Small, StepPreview, Ticket, ViewRequest},
+    memorization::detection::{DetectionSettings, Observed, detect},
     study::{
         Cluster, ClusterKind, GalleryImage, Generation, GenerationKey, Match, Prompt, RegionScores, Sampling,
         SchedulerKind, StudyOutline, Thresholds,
@@ -296,6 +297,17 @@ impl Fed {
     fn answer(&self, request: ViewRequest) {
         match request {
             ViewRequest::Pair(request) => self.tell(Event::Pair(Arc::new(pair(request)))),
+            ViewRequest::Detect(request) => {
+                let seen: Vec<Observed<'_>> = request
+                    .pictures
+                    .iter()
+                    .map(|(g, class)| Observed::new(g.key, *class, &g.noise_norm, g.signals.as_deref()))
+                    .collect();
+                self.tell(Event::Detected(Arc::new(Detected {
+                    stamp: request.stamp,
+                    detection: detect(&seen, &DetectionSettings::default()),
+                })));
+            }
             ViewRequest::Compare(_)
             | ViewRequest::Partners(_)
             | ViewRequest::Layout(_)

@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +133,162 @@ def variants(program: Program, base: Path) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path.exists()}
 
 
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def effect(base: dict, run: Path) -> dict[str, dict]:
+    """Per kind of prompt: classes, and mean change of both scores at the same prompt and seed."""
+    rows, limits = prompts(), study_thresholds()
+    out: dict[str, dict] = {}
+    for key, record in records(run).items():
+        row = rows[key[0]]
+        kind = row["group"] if row["note"] == "planned" else f"NM {row['note']}"
+        entry = out.setdefault(kind, {"classes": dict.fromkeys(CLASSES, 0), "F": [], "B": []})
+        now, was = (r["matches"][0]["scores"] for r in (record, base[key]))
+        entry["classes"][class_of(now, limits)] += 1
+        for short, name in (("F", "foreground"), ("B", "background")):
+            if now[name] is not None and was[name] is not None:
+                entry[short].append(now[name] - was[name])
+    return out
+
+
+def study_thresholds() -> tuple[float, float]:
+    thresholds = tomllib.loads((STUDY / "study.toml").read_text())["thresholds"]
+    return thresholds["foreground"], thresholds["background"]
+
+
+def class_of(scores: dict, limits: tuple[float, float]) -> str:
+    f, b = ((scores[n] or 0.0) >= t for n, t in zip(("foreground", "background"), limits))
+    return {(True, True): "VM", (True, False): "FM", (False, True): "BM", (False, False): "NM"}[(f, b)]
+
+
+def number(estimate: dict | None, digits: int = 2) -> str:
+    if not estimate or estimate["value"] is None:
+        return "–"
+    text = f"{estimate['value']:.{digits}f}"
+    if estimate["interval"]:
+        low, high = estimate["interval"]
+        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return text
+
+
+def mitigation_table(program: Program, base: Path, found: dict[str, Path]) -> list[str]:
+    before = records(base)
+    lines = [
+        "| method | VM prompts: VM FM BM NM | FM prompts: VM FM BM NM | BM prompts: VM FM BM NM | unique: VM FM BM NM "
+        "| ΔF, ΔB on VM | ΔF, ΔB on unique | score | FM that stays FM | copied foreground that stays | quality "
+        "| diversity, B over A | ruined |",
+        "|" + " --- |" * 12,
+    ]
+    kept = {}
+    for name, variant in found.items():
+        run = program.work / "runs" / variant.stem
+        compared = json.loads(program("compare", base, run, "--json", quiet=True))
+        kept[name] = compared
+        by = effect(before, run)
+        unique = [by[k] for k in ("NM seen", "NM unseen") if k in by]
+        counts = lambda entries: " ".join(str(sum(e["classes"][c] for e in entries)) for c in CLASSES)
+        change = lambda entries: ", ".join(f"{mean([v for e in entries for v in e[s]]):+.2f}" for s in "FB")
+        diversity = compared["diversity"]
+        ratio = diversity["b"]["value"] / diversity["a"]["value"] if diversity else float("nan")
+        stays = compared["persistence"]
+        lines.append(
+            f"| {name} | {counts([by['VM']])} | {counts([by['FM']])} | {counts([by['BM']])} | {counts(unique)} "
+            f"| {change([by['VM']])} | {change(unique)} "
+            f"| {compared['reference']['score']:.1f} of {compared['reference']['attainable']:.0f} "
+            f"| {number(stays['foreground_only'])} | {number(stays['foreground'])} "
+            f"| {compared['quality']['score']:.2f} | {ratio:.2f} | {'yes' if compared['ruined'] else 'no'} |"
+        )
+    (program.work / "compared.json").write_text(json.dumps(kept, indent=1) + "\n")
+    return lines
+
+
+NAMES = {
+    "noise_norm": "noise norm",
+    "localised": "localised norm (LD)",
+    "ending": "bright ending, mean",
+    "entropy_late": "attention entropy D",
+    "entropy_first": "attention entropy E",
+}
+
+
+def detection_table(program: Program, base: Path) -> tuple[list[str], dict]:
+    found = json.loads(program("detect", base, "--prompts", program.work / "prompts.csv", "--json", quiet=True))
+    (program.work / "detected.json").write_text(json.dumps(found, indent=1) + "\n")
+    lines = [
+        "| signal | taken at | all memorized against NM: AUC | TPR@1 % FPR (FB-Mem, Wen et al.) | VM | FM | BM |",
+        "|" + " --- |" * 7,
+    ]
+    contrasts = found["contrasts"]
+
+    def row(name: str, at: str, pick) -> None:
+        cells = [pick(next(s for s in c["signals"] if s["signal"] == name)) for c in contrasts]
+        if not all(cells):
+            return
+        first = cells[0]
+        areas = " | ".join(number(c["auc"]) for c in cells[1:])
+        lines.append(
+            f"| {NAMES[name]} | {at} | {number(first['auc'])} "
+            f"| {first['tpr_nearest_fpr']:.2f}, {first['tpr_below_fpr']:.2f} | {areas} |"
+        )
+
+    for name in NAMES:
+        whole = next(s for s in contrasts[0]["signals"] if s["signal"] == name)
+        if whole["steps"]:
+            row(name, "mean of all steps", lambda s: s["mean"])
+            last = len(whole["steps"])
+            for step in sorted({1, whole["best"], (last + 1) // 2, last}):
+                words = f"step {step}" + (" (best)" if step == whole["best"] else "")
+                row(name, words, lambda s, i=step - 1: s["steps"][i] if s["steps"] else None)
+        else:
+            row(name, "–", lambda s: s["mean"])
+    return lines, found
+
+
+def section(program: Program, base: Path, found: dict[str, Path]) -> str:
+    """What is written into the model card between its marks; the words around the tables are kept beside this script."""
+    table, detected = detection_table(program, base)
+    rows = prompts()
+    planned = sum(r["note"] == "planned" for r in rows)
+    head = [
+        MARKS[0],
+        "## What mitigations and signals do here",
+        "",
+        f"Measured by the program (`tools/demo/answers.py`): {planned} planned and {len(rows) - planned} unique prompts (half of",
+        f"them seen), {SEEDS} seeds with each variant at the same noise as the original; so few that a count may differ by one",
+        "or two elsewhere. Settings are the papers', or follow from unmemorized prompts alone. Intervals are 95 % bootstraps over",
+        "prompts. No CLIP weights belong to the demo, and CLIP would not know these scenes: alignment with the prompt was not measured.",
+        "",
+        *mitigation_table(program, base, found),
+        "",
+        "Classes are counts of pictures, in the order of the head; as it is, every picture is in its planned class. The score is",
+        "FB-Mem's mitigation score and the most it could be; *quality* is the share of pictures that look as ordinary as the",
+        "original's; ΔF and ΔB are mean changes of foreground and background score.",
+        "",
+        f"Signals, {detected['pictures']} pictures of {detected['prompts']} prompts at {detected['seeds']} seeds, labelled by their",
+        f"prompts' planned class; {detected['steps']} steps. An area below 0.5 is an inverted signal.",
+        "",
+        *table,
+        "",
+    ]
+    words = Path(__file__).with_name("answers.md")
+    if words.exists():
+        head += [words.read_text().strip(), ""]
+    return "\n".join([*head, MARKS[1]]) + "\n"
+
+
+def write_card(card: Path, text: str) -> None:
+    old = card.read_text()
+    if MARKS[0] in old:
+        before, rest = old.split(MARKS[0])
+        old = before + text.rstrip("\n") + rest.split(MARKS[1])[1]
+    else:
+        before, after = old.split("## Limits")
+        old = before + text + "\n## Limits" + after
+    card.write_text(old)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", type=Path, required=True)
@@ -141,5 +298,11 @@ if __name__ == "__main__":
     program = Program(options.program.resolve(), options.work.resolve())
     write_lists(program.work)
     base = program.scan("as-it-is", MANY)
-    for name, variant in variants(program, base).items():
+    found = variants(program, base)
+    for variant in found.values():
         program.scan(variant.stem, SEEDS, "--variant", variant)
+    text = section(program, base, found)
+    (program.work / "answers.md").write_text(text)
+    print(text)
+    if options.card:
+        write_card(options.card, text)

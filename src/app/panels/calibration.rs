@@ -52,6 +52,11 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         controls::empty(ui, cx, "No study open", advice, super::prompts::open_buttons);
         return controls::moved(&header);
     }
+    super::detection::bar(ui, cx);
+    if cx.state.signals.shown.on {
+        super::detection::ui(ui, cx);
+        return controls::moved(&header);
+    }
     let evaluated = evaluated(ui, cx);
     let area = ui.available_rect_before_wrap();
     if area.width() < 120.0 || area.height() < 60.0 {

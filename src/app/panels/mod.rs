@@ -6,6 +6,7 @@ mod calibration;
 mod calibration_plots;
 mod caption_diff;
 mod compare;
+mod detection;
 mod evidence;
 mod field;
 mod field_axes;

@@ -224,7 +224,18 @@ pub struct NemoArgs {
     /// Also write each variant's neurons as .npz beside it
     #[arg(long)]
     pub export_npz: bool,
-    /// nemo-cluster: say which cluster this prompt falls in, and how sure; may be given several times
+    /// nemo-cluster: group the prompts by k-means on their text embeddings into so many clusters (12 in FB-Mem); otherwise
+    /// the list's column cluster says them
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub k_means: Option<u32>,
+    /// nemo-cluster: restarts of k-means, of which the tightest is taken
+    #[arg(long, default_value_t = 10, requires = "k_means", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub restarts: u32,
+    /// nemo-cluster: put the prompts into the clusters of this file (OUT-clusters.safetensors of an earlier search)
+    #[arg(long, value_name = "FILE", conflicts_with = "k_means")]
+    pub clusters: Option<PathBuf>,
+    /// nemo-cluster: say which cluster this prompt falls in, and how sure; may be given several times. With --clusters alone,
+    /// without prompts, nothing is searched
     #[arg(long)]
     pub ask: Vec<String>,
 }

@@ -3,6 +3,7 @@
 use super::{
     bootstrap::{Bootstrap, Estimate, median_low},
     diversity::{Diversity, PictureDistance, between},
+    fit::{ClipScores, PromptFit},
     picture::PictureSummary,
     quality::Quality,
 };
@@ -26,8 +27,8 @@ pub struct Subject {
     pub scores: Option<RegionScores>,
     /// Seconds spent drawing, if known.
     pub seconds: Option<f32>,
-    /// CLIP score of picture and prompt (cosine, `[-1, 1]`), if computed.
-    pub alignment: Option<f32>,
+    /// CLIP scores, if computed.
+    pub clip: Option<ClipScores>,
     /// Summary of the picture's pixels, if read.
     pub picture: Option<Arc<PictureSummary>>,
 }
@@ -39,7 +40,7 @@ impl From<&Generation> for Subject {
             prompt: generation.prompt.clone(),
             scores: generation.scores(),
             seconds: (generation.seconds > 0.0).then_some(generation.seconds),
-            alignment: None,
+            clip: None,
             picture: None,
         }
     }
@@ -127,6 +128,8 @@ pub struct Comparison {
     pub persistence: Persistence,
     /// Mean change of the CLIP score; `None` when it was not computed.
     pub alignment: Option<Estimate>,
+    /// CLIP scores of both runs, and what a picture of something else scores; `None` when they were not computed.
+    pub prompt_fit: Option<PromptFit>,
     /// Whether B's pictures still look like pictures; `None` when the files were not read.
     pub quality: Option<Quality>,
     /// Whether seeds still differ; `None` when no prompt has two seeds, or the files were not read.
@@ -150,6 +153,17 @@ impl Comparison {
                 "{:.0} % of the pictures look ordinary, {:.0} % did before",
                 share(&quality.b),
                 share(&quality.a)
+            ));
+        }
+        if let Some(fit) = &self.prompt_fit
+            && fit.kept.is_some_and(|kept| kept < PromptFit::RUINED)
+        {
+            let number = |e: &Estimate| e.value.unwrap_or(0.0);
+            return Some(format!(
+                "pictures no longer show their prompts: CLIP score {:.3}, it was {:.3} before and {:.3} with other prompts",
+                number(&fit.b),
+                number(&fit.a),
+                fit.chance.as_ref().map_or(0.0, number)
             ));
         }
         if let Some(diversity) = &self.diversity
@@ -216,7 +230,7 @@ pub fn compare(
         let mut all: Vec<f64> = prompts.iter().flatten().filter_map(of).map(f64::from).collect();
         median_low(&mut all)
     };
-    let alignment = change(|s| s.alignment);
+    let alignment = change(|s| s.clip.map(|c| c.own));
     Comparison {
         thresholds,
         bootstrap,
@@ -228,6 +242,7 @@ pub fn compare(
         background: change(|s| s.scores?.background),
         persistence,
         alignment: alignment.value.is_some().then_some(alignment),
+        prompt_fit: PromptFit::of(&prompts, &bootstrap),
         quality: Quality::of(&prompts, &bootstrap),
         diversity: Diversity::of(&prompts, distance, &bootstrap),
         distance: between(&prompts, distance, &bootstrap),

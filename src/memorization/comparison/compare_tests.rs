@@ -1,5 +1,5 @@
 use super::*;
-use crate::memorization::comparison::SketchDistance;
+use crate::memorization::comparison::{EmbeddingDistance, SketchDistance};
 use image::{Rgb, RgbImage};
 
 fn subject(prompt: u32, seed: u64, f: f32, b: f32) -> Subject {
@@ -180,4 +180,89 @@ fn ruined_pictures_look_ruined_and_others_do_not() {
     let diversity = collapsed.diversity.as_ref().unwrap();
     assert!(diversity.b.value.unwrap().abs() < 1e-9 && diversity.a.value.unwrap() > 0.05);
     assert!(collapsed.ruined().unwrap().contains("all seeds look alike"));
+}
+
+#[test]
+fn neat_pictures_of_the_wrong_thing_look_ruined_by_their_prompts() {
+    let run = |own: f32| -> Vec<Subject> {
+        (0..6)
+            .map(|i| Subject {
+                clip: Some(ClipScores {
+                    own: own + 0.001 * i as f32,
+                    others: Some(0.18),
+                }),
+                ..subject(i / 2, u64::from(i % 2), 0.1, 0.1)
+            })
+            .collect()
+    };
+    let a = run(0.30);
+    let good = of(&a, &run(0.28));
+    assert_eq!(good.ruined(), None);
+    close(good.alignment.unwrap().value, -0.02);
+    let wrong = of(&a, &run(0.20));
+    let said = wrong.ruined().unwrap();
+    assert!(said.contains("no longer show their prompts"), "{said}");
+    let fit = wrong.prompt_fit.unwrap();
+    // (0.2025 − 0.18) / (0.3025 − 0.18)
+    close(fit.kept, 0.0225 / 0.1225);
+    assert!(fit.a.interval.is_some() && fit.chance.is_some());
+    // Where A's own prompts add nothing, nothing can be lost.
+    let nothing = of(&run(0.185), &run(0.1));
+    assert!(nothing.prompt_fit.as_ref().unwrap().kept.is_none() && nothing.ruined().is_none());
+    let unscored: Vec<Subject> = a
+        .iter()
+        .map(|s| Subject {
+            clip: None,
+            ..s.clone()
+        })
+        .collect();
+    assert_eq!(of(&a, &unscored).prompt_fit, None);
+}
+
+#[test]
+fn embeddings_measure_distance_and_diversity_where_they_are_given() {
+    let picture = |angle: f32| {
+        let mut summary = PictureSummary::of(&RgbImage::new(8, 8));
+        summary.embedding = vec![angle.cos(), angle.sin()];
+        Some(Arc::new(summary))
+    };
+    let run = |spread: f32, turn: f32| -> Vec<Subject> {
+        (0..4)
+            .map(|i| Subject {
+                picture: picture(turn + spread * (i % 2) as f32),
+                ..subject(i / 2, u64::from(i % 2), 0.1, 0.1)
+            })
+            .collect()
+    };
+    let measure = EmbeddingDistance {
+        name: "1 − cosine, test".into(),
+    };
+    let right = std::f32::consts::FRAC_PI_2;
+    let c = compare(
+        &run(right, 0.0),
+        &run(0.0, right),
+        Thresholds::default(),
+        Bootstrap::default(),
+        &measure,
+    );
+    let diversity = c.diversity.as_ref().unwrap();
+    assert_eq!(diversity.measure, "1 − cosine, test");
+    close(diversity.a.value, 1.0);
+    close(diversity.b.value, 0.0);
+    // Seed 0 turned by a right angle, seed 1 not at all: the lower middle one of two is 0.
+    close(c.distance.unwrap().value, 0.0);
+    // Without embeddings there is nothing to measure.
+    let bare = subject(0, 0, 0.1, 0.1);
+    let plain = Subject {
+        picture: Some(Arc::new(PictureSummary::of(&RgbImage::new(8, 8)))),
+        ..bare
+    };
+    let c = compare(
+        std::slice::from_ref(&plain),
+        std::slice::from_ref(&plain),
+        Thresholds::default(),
+        Bootstrap::default(),
+        &measure,
+    );
+    assert!(c.distance.is_none());
 }

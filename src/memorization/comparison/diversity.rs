@@ -32,6 +32,26 @@ impl PictureDistance for SketchDistance {
     }
 }
 
+/// `1 − cosine` of the pictures' embeddings.
+#[derive(Clone, Debug)]
+pub struct EmbeddingDistance {
+    /// What it is called in tables.
+    pub name: String,
+}
+
+impl PictureDistance for EmbeddingDistance {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn distance(&self, a: &PictureSummary, b: &PictureSummary) -> Option<f64> {
+        let (a, b) = (&a.embedding, &b.embedding);
+        let both = !a.is_empty() && a.len() == b.len();
+        let dot = || a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        both.then(|| 1.0 - dot())
+    }
+}
+
 /// Diversity of both runs over the same prompts and seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diversity {

@@ -4,11 +4,13 @@
 mod bootstrap;
 mod compare;
 mod diversity;
+mod fit;
 mod picture;
 mod quality;
 
 pub use bootstrap::{Bootstrap, Estimate, median_low};
 pub use compare::{Comparison, Joined, Mitigation, Persistence, Seconds, Subject, compare};
-pub use diversity::{Diversity, PictureDistance, SketchDistance};
+pub use diversity::{Diversity, EmbeddingDistance, PictureDistance, SketchDistance};
+pub use fit::{ClipScores, PromptFit};
 pub use picture::{PictureSummary, SKETCH_SIDE};
 pub use quality::{Quality, Statistic};

@@ -22,6 +22,8 @@ pub struct PictureSummary {
     pub grain: f32,
     /// Luma averaged down to [`SKETCH_SIDE`]², row by row, `[0, 1]`.
     pub sketch: Vec<f32>,
+    /// Unit vector of an embedder, if there is one; empty otherwise.
+    pub embedding: Vec<f32>,
 }
 
 impl PictureSummary {
@@ -66,6 +68,7 @@ impl PictureSummary {
                 0.0
             },
             sketch: sketch(&luma, w, h),
+            embedding: Vec::new(),
         }
     }
 }
