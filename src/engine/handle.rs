@@ -1,7 +1,8 @@
 //! The front desk of the engine: hands in work, hands out events. Cheap to call from the UI thread.
 
 use super::{
-    CancelToken, ComparisonRequest, DetectionRequest, Event, Job, JobId, PairRequest, PartnersRequest, RegionRequest, Small,
+    CancelToken, ComparisonRequest, DetectionRequest, Event, Job, JobId, PairRequest, PartnersRequest,
+    RegionRequest, Small,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{

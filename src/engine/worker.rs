@@ -77,9 +77,17 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
     let small = Wanted::default();
     small.start(&shelf, &teller)?;
     let (looks, voice) = (shelf.clone(), teller.clone());
-    thread::Builder::new()
-        .name("views".into())
-        .spawn(move || views::serve(&views, &to_comparing, &to_regions, &to_detecting, &small, &looks, &voice))?;
+    thread::Builder::new().name("views".into()).spawn(move || {
+        views::serve(
+            &views,
+            &to_comparing,
+            &to_regions,
+            &to_detecting,
+            &small,
+            &looks,
+            &voice,
+        )
+    })?;
 
     thread::Builder::new().name("engine".into()).spawn(move || {
         lower_priority();

@@ -171,5 +171,9 @@ fn clip_and_an_embedder_say_whether_pictures_show_their_prompts() {
     // A folder without what is needed is refused by name.
     let out = compare(&["--clip", path(&weights.join("dinov2"))]);
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stderr).contains("does not fit CLIP"), "{}", text(&out.stderr));
+    assert!(
+        text(&out.stderr).contains("does not fit CLIP"),
+        "{}",
+        text(&out.stderr)
+    );
 }

@@ -258,7 +258,7 @@ def section(program: Program, base: Path, found: dict[str, Path]) -> str:
         f"Measured by the program (`tools/demo/answers.py`): {planned} planned and {len(rows) - planned} unique prompts (half of",
         f"them seen), {SEEDS} seeds with each variant at the same noise as the original; so few that a count may differ by one",
         "or two elsewhere. Settings are the papers', or follow from unmemorized prompts alone. Intervals are 95 % bootstraps over",
-        "prompts. No CLIP weights belong to the demo, and CLIP would not know these scenes: alignment with the prompt was not measured.",
+        "prompts. No CLIP weights belong to the demo: alignment with the prompt was not measured.",
         "",
         *mitigation_table(program, base, found),
         "",
