@@ -93,7 +93,14 @@ fn of_brightest(map: &LatentMap, at: (u32, u32), size: (u32, u32)) -> Option<(f3
 }
 
 /// Draws the inspector for the pixel under the pointer: at the lower right, or at the left while the pointer is there.
-pub fn ui(ui: &mut Ui, cx: &Cx<'_>, shown: &OnStage, placement: &Placement, pointer: Pos2) {
+/// What is at `beside` stays free: then without the enlarged pixels, or not at all.
+pub fn ui(
+    ui: &mut Ui,
+    cx: &Cx<'_>,
+    shown: &OnStage,
+    placement: &Placement,
+    (pointer, beside): (Pos2, Option<Rect>),
+) {
     let Some(pair) = shown.pair() else { return };
     let at = (pointer - placement.picture.min) / placement.scale;
     let (x, y) = (at.x.max(0.0) as u32, at.y.max(0.0) as u32);
@@ -111,11 +118,17 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>, shown: &OnStage, placement: &Placement, poin
     }];
     rows.extend(facts(pair, current, (x, y)));
 
-    let lens = CELL * ACROSS as f32;
-    let size = vec2(
-        2.0 * lens + 7.0 * UNIT,
-        rows.len() as f32 * ROW + lens + 5.0 * UNIT,
-    );
+    let width = 2.0 * CELL * ACROSS as f32 + 7.0 * UNIT;
+    let height = |lens: f32| rows.len() as f32 * ROW + lens + 5.0 * UNIT;
+    let below = beside.map_or(f32::INFINITY, |card| {
+        placement.canvas.bottom() - card.bottom() - 3.0 * UNIT
+    });
+    let lens = match CELL * ACROSS as f32 {
+        lens if height(lens) <= below => lens,
+        _ if height(0.0) <= below => 0.0,
+        _ => return,
+    };
+    let size = vec2(width, height(lens));
     let canvas = placement.canvas;
     if size.x + 250.0 > canvas.width() || size.y + 16.0 * UNIT > canvas.height() {
         return;
@@ -137,6 +150,7 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>, shown: &OnStage, placement: &Placement, poin
     for picture in [Some(&pair.generated), pair.training.as_ref()]
         .into_iter()
         .flatten()
+        .filter(|_| lens > 0.0)
     {
         magnified(ui, picture, (x, y), corner);
         corner.x += lens + 2.0 * UNIT;

@@ -19,10 +19,10 @@ use egui::{
 /// Width of the card while it is open.
 const WIDTH: f32 = 196.0;
 
-/// The card, at the upper right below the caption; folded to a word while no tool is at hand.
-pub fn card(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
+/// The card, at the upper right below the caption; folded to a word while no tool is at hand. Gives its place.
+pub fn card(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) -> Option<Rect> {
     if cx.state.editable().is_none() || canvas.width() < 2.0 * WIDTH || canvas.height() < 240.0 {
-        return;
+        return None;
     }
     let theme = cx.theme;
     let tool = cx.state.region.tool;
@@ -72,6 +72,7 @@ pub fn card(ui: &mut Ui, cx: &mut Cx<'_>, canvas: Rect) {
             }
         },
     );
+    Some(rect)
 }
 
 fn open_card(ui: &mut Ui, cx: &mut Cx<'_>, words: &str) {

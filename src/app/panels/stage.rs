@@ -211,9 +211,9 @@ pub(super) fn floats(
     if shown.pair().is_some() && !cx.state.open.present {
         let signals = shown.pair().and_then(|pair| pair.signals.clone());
         stage_tools::controls(ui, cx, placement.canvas, signals.as_deref());
-        region_tools::card(ui, cx, placement.canvas);
+        let card = region_tools::card(ui, cx, placement.canvas);
         if let Some(pointer) = pointer.filter(|_| cx.state.open.inspector) {
-            inspector::ui(ui, cx, shown, placement, pointer);
+            inspector::ui(ui, cx, shown, placement, (pointer, card));
         }
     }
 }
