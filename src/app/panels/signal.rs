@@ -50,13 +50,12 @@ pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
         None => "Text-conditional noise at each step".to_owned(),
     };
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Figure, true, &title));
-    painter.text(
-        rect.left_top() + vec2(0.0, 2.0),
-        Align2::LEFT_TOP,
-        &title,
-        controls::small(),
-        theme.weak,
-    );
+    let heading = |words: String| painter.layout_no_wrap(words, controls::small(), theme.weak);
+    let mut words = heading(title.clone());
+    if words.size().x > rect.width() {
+        words = heading(title.replacen("Text-conditional noise", "Noise", 1));
+    }
+    painter.galley(rect.left_top() + vec2(0.0, 2.0), words, theme.weak);
     if curve.is_empty() {
         return;
     }
