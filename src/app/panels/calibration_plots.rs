@@ -1,14 +1,14 @@
 //! The plots of the Calibration view: paints histograms, the null's curve, ROC; lets a threshold be dragged.
 
-use super::calibration::Evaluated;
+use super::{calibration::Evaluated, roc_frame::RocFrame};
 use crate::{
     app::{action::Action, context::Cx, controls},
     memorization::roc::Roc,
     study::{Region, Thresholds},
 };
 use egui::{
-    Align2, Color32, CornerRadius, CursorIcon, Id, Pos2, Rect, Sense, Shape, Stroke, StrokeKind, Ui,
-    WidgetInfo, pos2, vec2,
+    Align2, Color32, CornerRadius, CursorIcon, Id, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2,
+    vec2,
 };
 
 const BINS: usize = 40;
@@ -206,73 +206,30 @@ pub fn roc(ui: &mut Ui, cx: &Cx<'_>, plot: Rect, evaluated: &Evaluated) {
             format!("ROC curves, areas: {}", areas.join(", ")),
         )
     });
-    let painter = ui.painter_at(plot.expand2(vec2(30.0, 20.0)));
-    let ground = theme.stage.gamma_multiply(if theme.dark { 1.0 } else { 0.45 });
-    painter.rect_filled(plot, CornerRadius::same(3), ground);
-    painter.rect_stroke(
-        plot,
-        CornerRadius::same(3),
-        Stroke::new(1.0, theme.line),
-        StrokeKind::Inside,
-    );
-    let place = |fpr: f64, tpr: f64| {
-        pos2(
-            egui::lerp(plot.left()..=plot.right(), fpr as f32),
-            egui::lerp(plot.bottom()..=plot.top(), tpr as f32),
-        )
-    };
-    painter.extend(Shape::dashed_line(
-        &[place(0.0, 0.0), place(1.0, 1.0)],
-        Stroke::new(1.0, theme.faint.gamma_multiply(0.6)),
-        3.0,
-        4.0,
-    ));
+    let frame = RocFrame::new(ui, theme, plot);
     for (region, curve) in &curves {
-        let line: Vec<Pos2> = curve.points.iter().map(|p| place(p.fpr, p.tpr)).collect();
-        painter.add(Shape::line(line, Stroke::new(1.8, ink(cx, *region))));
+        let line: Vec<Pos2> = curve.points.iter().map(|p| frame.place(p.fpr, p.tpr)).collect();
+        frame
+            .painter
+            .add(Shape::line(line, Stroke::new(1.8, ink(cx, *region))));
         let now = evaluated.regions[*region as usize].confusion(cx.state.thresholds.of(*region));
         if let (Some(fpr), Some(tpr)) = (now.false_positive_rate(), now.recall()) {
-            painter.circle(
-                place(fpr, tpr),
+            frame.painter.circle(
+                frame.place(fpr, tpr),
                 4.0,
                 theme.pane,
                 Stroke::new(1.8, ink(cx, *region)),
             );
         }
     }
-    let font = controls::small;
-    painter.text(
-        plot.left_top() - vec2(0.0, 14.0),
-        Align2::LEFT_TOP,
-        "ROC",
-        font(),
-        theme.weak,
-    );
-    painter.text(
-        plot.left_bottom() + vec2(0.0, 2.0),
-        Align2::LEFT_TOP,
-        "0",
-        font(),
-        theme.faint,
-    );
-    painter.text(
-        plot.right_bottom() + vec2(0.0, 2.0),
-        Align2::RIGHT_TOP,
-        "FPR 1",
-        font(),
-        theme.faint,
-    );
-    painter.text(
-        plot.left_top() - vec2(4.0, 0.0),
-        Align2::RIGHT_TOP,
-        "TPR",
-        font(),
-        theme.faint,
-    );
+    frame.captions("ROC");
     if curves.is_empty() {
         for (i, words) in ["needs labels", "of both kinds"].into_iter().enumerate() {
             let at = plot.center() + vec2(0.0, 14.0 * i as f32 - 7.0);
-            painter.text(at, Align2::CENTER_CENTER, words, font(), theme.faint);
+            let font = controls::small();
+            frame
+                .painter
+                .text(at, Align2::CENTER_CENTER, words, font, theme.faint);
         }
     }
 }

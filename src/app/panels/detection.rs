@@ -1,5 +1,6 @@
 //! The Calibration pane's other side: how well signs of memorization tell memorized pictures from others, at which step.
 
+use super::roc_frame::RocFrame;
 use crate::{
     app::{action::Action, context::Cx, controls, detecting::SignalsShown, theme::UNIT},
     memorization::detection::{Contrast, Detection, Positive, Separation, Signal, SignalSeparation},
@@ -276,63 +277,24 @@ fn curves(ui: &mut Ui, cx: &Cx<'_>, plot: Rect, contrast: &Contrast) {
         let words = format!("ROC curves of signals, areas: {}", areas.join(", "));
         WidgetInfo::labeled(egui::Role::Canvas, true, words)
     });
-    let painter = ui.painter_at(plot.expand2(vec2(30.0, 20.0)));
-    let ground = theme.stage.gamma_multiply(if theme.dark { 1.0 } else { 0.45 });
-    painter.rect_filled(plot, CornerRadius::same(3), ground);
-    let place = |fpr: f64, tpr: f64| {
-        pos2(
-            egui::lerp(plot.left()..=plot.right(), fpr as f32),
-            egui::lerp(plot.bottom()..=plot.top(), tpr as f32),
-        )
-    };
-    painter.extend(Shape::dashed_line(
-        &[place(0.0, 0.0), place(1.0, 1.0)],
-        Stroke::new(1.0, theme.faint.gamma_multiply(0.6)),
-        3.0,
-        4.0,
-    ));
+    let frame = RocFrame::new(ui, theme, plot);
     for signal in contrast.signals.iter().rev() {
         if let Some(separation) = chosen(signal, step) {
             let line: Vec<Pos2> = separation
                 .roc
                 .points
                 .iter()
-                .map(|p| place(p.fpr, p.tpr))
+                .map(|p| frame.place(p.fpr, p.tpr))
                 .collect();
-            painter.add(Shape::line(line, Stroke::new(1.6, ink(cx, signal.signal))));
+            frame
+                .painter
+                .add(Shape::line(line, Stroke::new(1.6, ink(cx, signal.signal))));
         }
     }
     let words = step.map_or("ROC, mean of steps".to_owned(), |s| {
         format!("ROC at step {}", s + 1)
     });
-    for (at, anchor, words, color) in [
-        (
-            plot.left_top() - vec2(0.0, 14.0),
-            Align2::LEFT_TOP,
-            words.as_str(),
-            theme.weak,
-        ),
-        (
-            plot.left_bottom() + vec2(0.0, 2.0),
-            Align2::LEFT_TOP,
-            "0",
-            theme.faint,
-        ),
-        (
-            plot.right_bottom() + vec2(0.0, 2.0),
-            Align2::RIGHT_TOP,
-            "FPR 1",
-            theme.faint,
-        ),
-        (
-            plot.left_top() - vec2(4.0, 0.0),
-            Align2::RIGHT_TOP,
-            "TPR",
-            theme.faint,
-        ),
-    ] {
-        painter.text(at, anchor, words, controls::small(), color);
-    }
+    frame.captions(&words);
 }
 
 fn numbers(ui: &mut Ui, cx: &mut Cx<'_>, detection: &Detection, contrast: &Contrast) {

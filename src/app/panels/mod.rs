@@ -19,6 +19,7 @@ mod map_dots;
 mod map_view;
 mod prompts;
 mod region_tools;
+mod roc_frame;
 mod run_needs;
 mod run_settings;
 mod segmenter_choice;
