@@ -18,6 +18,8 @@ mod fetch;
 mod first_steps;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/jobs.rs"]
+mod jobs;
 #[path = "cli/measures.rs"]
 mod measures;
 #[path = "cli/report.rs"]

@@ -33,6 +33,8 @@ mod region;
 mod report;
 #[path = "window/run.rs"]
 mod run;
+#[path = "window/scale.rs"]
+mod scale;
 #[path = "common/stand_in.rs"]
 #[allow(dead_code)]
 mod stand_in;

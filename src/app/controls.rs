@@ -252,19 +252,29 @@ pub fn empty(
     advice: &str,
     buttons: impl FnOnce(&mut Ui, &mut Cx<'_>),
 ) {
+    // In a pane lower than this the buttons matter more than the advice.
+    const LOW: f32 = 132.0;
     let theme = cx.theme;
     let width = ui.available_width().min(420.0);
-    let space = (ui.available_height() * 0.5 - 56.0).max(2.0 * UNIT);
-    ui.with_layout(egui::Layout::top_down(Align::Center), |ui| {
+    let height = ui.available_height();
+    let space = (height * 0.5 - 56.0).max(2.0 * UNIT);
+    let centered = |ui: &mut Ui| {
         ui.add_space(space);
         ui.set_max_width(width);
         ui.label(egui::RichText::new(title).size(theme::HEADING).color(theme.text));
-        if !advice.is_empty() {
+        if !advice.is_empty() && height >= LOW {
             ui.label(egui::RichText::new(advice).color(theme.weak));
         }
         ui.add_space(2.0 * UNIT);
         buttons(ui, cx);
-    });
+    };
+    // A pane can be lower still.
+    ScrollArea::vertical()
+        .id_salt(title)
+        .auto_shrink([false, true])
+        .show(ui, |ui| {
+            ui.with_layout(egui::Layout::top_down(Align::Center), centered)
+        });
 }
 
 /// A score with three decimals, or n/a when its region does not exist.

@@ -18,6 +18,7 @@ mod dialogs;
 mod events;
 mod file_manager;
 mod focus;
+mod help;
 mod history;
 mod import_dialog;
 mod keys;

@@ -25,7 +25,10 @@ use crate::{
     study::Problem,
 };
 use eframe::egui_wgpu;
-use egui::{Context, Frame, Panel, TextEdit, Ui, UiBuilder, WidgetInfo, vec2};
+use egui::{
+    Context, Frame, Panel, TextEdit, Ui, UiBuilder, WidgetInfo, text::CCursorRange, text_edit::TextEditState,
+    vec2,
+};
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
@@ -580,6 +583,13 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
         let enter = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
         if response.changed() {
             cx.ask(Action::PathDraft(text.clone()));
+        }
+        if response.gained_focus() {
+            // What was written before goes with the first letter typed.
+            let mut edit = TextEditState::load(ui.ctx(), response.id).unwrap_or_default();
+            let all = CCursorRange::select_all_str(&text);
+            edit.cursor.set_char_range(Some(all));
+            edit.store(ui.ctx(), response.id);
         }
         if !enter {
             response.request_focus();

@@ -55,6 +55,9 @@ pub struct SnapshotArgs {
     /// Compare with this variant of the study, by its name
     #[arg(long)]
     pub variant: Option<String>,
+    /// Open this too, after the study: a variant, labels, pictures to import; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub open: Vec<PathBuf>,
     /// Carry out a command of the palette by its name, such as "Reveal", "Keys" or "Present"; may be given several times
     #[arg(long = "do", value_name = "COMMAND", value_parser = command)]
     pub commands: Vec<Command>,
@@ -134,6 +137,10 @@ pub fn run(args: &SnapshotArgs, common: &Common) -> Result<(), Problem> {
     }
     arrange(args, &mut window)?;
     settle(&mut window);
+    for path in &args.open {
+        window.app().ask(Action::Open(path.clone()));
+        settle(&mut window);
+    }
     for &command in &args.commands {
         window.app().ask(Action::Command(command));
         settle(&mut window);

@@ -32,6 +32,15 @@ fn an_empty_window_says_what_to_do() {
     fed.settle();
     assert!(matches!(&fed.started[0].job, Job::Open(path) if path == &PathBuf::from("studies/mine")));
 
+    // What was written before is replaced by what is written next.
+    fed.harness.state_mut().ask(Action::Command(Command::OpenPath));
+    fed.settle();
+    fed.harness.get_by_label("Path").type_text("elsewhere");
+    fed.settle();
+    assert_eq!(fed.harness.state().state().path_draft, "elsewhere");
+    fed.harness.get_by_label("Cancel").click();
+    fed.settle();
+
     fed.open(false);
     fed.harness.get_by_label("Nothing drawn yet");
     fed.harness.get_by_label("Run this prompt");

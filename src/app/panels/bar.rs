@@ -12,6 +12,30 @@ use crate::app::{
 };
 use egui::{Align, Button, Layout, RichText, Sense, Ui, WidgetInfo, vec2};
 
+/// Windows narrower than this do without what can be found elsewhere.
+const NARROW: f32 = 1000.0;
+
+/// Width that the end of the bar takes: device and search.
+fn end_width(ui: &Ui, cx: &Cx<'_>) -> f32 {
+    let words = |text: &str| {
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.to_owned(), controls::small(), cx.theme.weak);
+        galley.size().x + 2.0 * UNIT
+    };
+    let device = if is_narrow(ui) {
+        0.0
+    } else {
+        words(&cx.state.device)
+    };
+    let listening = cx.state.listening.as_ref().map_or(0.0, |_| words("Listening"));
+    16.0 * UNIT + device + listening
+}
+
+fn is_narrow(ui: &Ui) -> bool {
+    ui.ctx().content_rect().width() < NARROW
+}
+
 /// Draws the bar.
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     ui.horizontal_centered(|ui| {
@@ -24,8 +48,9 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         ui.add_space(UNIT);
         study_menu(ui, cx);
         super::sides::ui(ui, cx);
-        run_buttons(ui, cx);
-        progress(ui, cx);
+        let end = end_width(ui, cx);
+        run_buttons(ui, cx, end);
+        progress(ui, cx, end);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let text = RichText::new("Ctrl K").color(cx.theme.weak);
             let search = ui.add(Button::new(text).min_size(vec2(0.0, 7.0 * UNIT)));
@@ -40,7 +65,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                         listening.address, listening.token
                     ));
             }
-            if !cx.state.device.is_empty() {
+            if !cx.state.device.is_empty() && !is_narrow(ui) {
                 ui.label(RichText::new(&cx.state.device).small().color(cx.theme.weak))
                     .on_hover_text("Where the model computes");
             }
@@ -131,7 +156,7 @@ fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
 }
 
-fn run_buttons(ui: &mut Ui, cx: &mut Cx<'_>) {
+fn run_buttons(ui: &mut Ui, cx: &mut Cx<'_>, end: f32) {
     let ready = cx.state.study.outline().is_some_and(|o| o.model.is_some());
     let chosen = cx.state.selection.prompts.len();
     let can_run = ready && chosen > 0;
@@ -157,17 +182,23 @@ fn run_buttons(ui: &mut Ui, cx: &mut Cx<'_>) {
     {
         cx.command(Command::Stop);
     }
-    run_settings::button(ui, cx);
+    // The line of a running job needs a little room too.
+    let job = if busy { 30.0 * UNIT } else { 0.0 };
+    let room = (ui.available_width() - end - job).max(15.0 * UNIT);
+    run_settings::button(ui, cx, room);
 }
 
 /// The running job's line: bar, numbers, time left.
-fn progress(ui: &mut Ui, cx: &mut Cx<'_>) {
+fn progress(ui: &mut Ui, cx: &mut Cx<'_>, end: f32) {
     let Some(job) = cx.state.jobs.iter().find(|j| j.started).or(cx.state.jobs.first()) else {
         return;
     };
     let waiting = cx.state.jobs.len() - 1;
     let words = progress_words(job, waiting);
-    let width = (ui.available_width() - 330.0).clamp(60.0, 240.0);
+    let room = ui.available_width() - end;
+    let width = (ui.available_width() - 330.0)
+        .clamp(60.0, 240.0)
+        .min(room.max(0.0));
     let (rect, response) = ui.allocate_exact_size(vec2(width, 5.0 * UNIT), Sense::hover());
     let share = job
         .progress
@@ -175,7 +206,14 @@ fn progress(ui: &mut Ui, cx: &mut Cx<'_>) {
     let rail = egui::Rect::from_center_size(rect.center(), vec2(width, 4.0));
     controls::bar(ui.painter(), cx.theme, rail, share, cx.theme.accent);
     response.widget_info(|| WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &words));
-    ui.label(RichText::new(words).small().color(cx.theme.weak));
+    let room = room - width - 2.0 * UNIT;
+    if room > 8.0 * UNIT {
+        ui.scope(|ui| {
+            ui.set_max_width(room);
+            let line = RichText::new(words).small().color(cx.theme.weak);
+            ui.add(egui::Label::new(line).truncate());
+        });
+    }
 }
 
 fn progress_words(job: &RunningJob, waiting: usize) -> String {

@@ -6,7 +6,7 @@ use crate::{
         command::Command,
         comparing::Bench,
         context::Cx,
-        controls,
+        controls, help,
         theme::{self, UNIT},
     },
     study::Edit,
@@ -125,7 +125,7 @@ fn edit_ui(ui: &mut Ui, cx: &mut Cx<'_>, place: usize, edit: &Edit, most: usize)
             ink,
             name_width,
         );
-        name.on_hover_text(&words);
+        name.on_hover_text(format!("{words}\n{}", help::edit(edit)));
         let (share, number) = match edit {
             Edit::Neurons(e) => (e.neurons.len() as f32 / most as f32, e.neurons.len().to_string()),
             Edit::Mask(e) => {

@@ -7,10 +7,11 @@ use crate::{
         command::Command,
         context::Cx,
         controls::{self, line, score},
+        help,
         theme::{self, UNIT},
     },
     render::Highlight,
-    study::{Cluster, ClusterKind, Match, RegionScores},
+    study::{Cluster, ClusterKind, Match, Region, RegionScores},
 };
 use egui::{
     Align2, Color32, CornerRadius, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -272,6 +273,12 @@ fn card(ui: &mut Ui, cx: &mut Cx<'_>, matches: &[Match], group: &Group, highligh
             ui.label(egui::RichText::new(words).color(theme.weak));
         }
         ui.label(egui::RichText::new(format!("average {}", score(scores.average()))).color(theme.weak));
+        let region = match *highlight {
+            Highlight::Both => return,
+            Highlight::Foreground => Region::Foreground,
+            Highlight::Background => Region::Background,
+        };
+        ui.label(egui::RichText::new(help::score(region)).color(theme.weak));
     });
 }
 

@@ -10,12 +10,13 @@ use crate::{
         command::Command,
         context::Cx,
         controls::{self, score},
+        help,
         lasso::Lasso,
         marks,
         theme::UNIT,
     },
     memorization::null::DEFAULT_RATE,
-    study::{Thresholds, Verdict},
+    study::{Region, Thresholds, Verdict},
 };
 use egui::{
     Align2, CursorIcon, DragValue, Id, Key, Painter, Pos2, Rect, RichText, Sense, Stroke, Ui, UiBuilder,
@@ -460,7 +461,7 @@ fn legend(ui: &mut Ui, cx: &mut Cx<'_>) {
     let theme = cx.theme;
     ui.spacing_mut().item_spacing.y = 0.5 * UNIT;
     let mut thresholds = cx.state.thresholds;
-    let number = |ui: &mut Ui, name: &str, value: &mut f32| {
+    let number = |ui: &mut Ui, name: &str, region: Region, value: &mut f32| {
         ui.horizontal(|ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(108.0, 5.5 * UNIT), Sense::hover());
             controls::line(
@@ -477,10 +478,21 @@ fn legend(ui: &mut Ui, cx: &mut Cx<'_>) {
                 .fixed_decimals(2);
             let response = ui.add_sized(vec2(56.0, 5.5 * UNIT), field);
             response.widget_info(|| WidgetInfo::labeled(egui::Role::SpinButton, true, name));
+            response.on_hover_text(help::threshold(region));
         });
     };
-    number(ui, "Foreground from", &mut thresholds.foreground);
-    number(ui, "Background from", &mut thresholds.background);
+    number(
+        ui,
+        "Foreground from",
+        Region::Foreground,
+        &mut thresholds.foreground,
+    );
+    number(
+        ui,
+        "Background from",
+        Region::Background,
+        &mut thresholds.background,
+    );
     if thresholds != cx.state.thresholds {
         let gesture = gesture(ui);
         cx.ask(Action::SetThresholds(thresholds, gesture));
@@ -525,7 +537,7 @@ fn legend(ui: &mut Ui, cx: &mut Cx<'_>) {
             controls::small(),
             theme.text,
         );
-        response.on_hover_text(verdict.meaning());
+        response.on_hover_text(help::verdict(verdict));
     }
     if cx.tally.open > 0 {
         let words = format!("{} not compared yet", cx.tally.open);

@@ -6,7 +6,7 @@ use crate::{
         command::Command,
         context::Cx,
         controls::{self, line},
-        marks,
+        help, marks,
         theme::{self, UNIT},
     },
     study::{Prompt, Verdict},
@@ -162,12 +162,7 @@ fn chips(ui: &mut Ui, cx: &mut Cx<'_>) {
                 galley,
                 theme.text,
             );
-            let tip = format!(
-                "{}: {} ({})",
-                verdict.letters(),
-                verdict.meaning(),
-                verdict as usize + 1
-            );
+            let tip = format!("{}\nKey: {}", help::verdict(verdict), verdict as usize + 1);
             if response.on_hover_text(tip).clicked() {
                 cx.ask(Action::ToggleClass(verdict));
             }

@@ -4,7 +4,7 @@ use crate::{
     app::{
         action::Action,
         context::Cx,
-        controls,
+        controls, help,
         panels::{run_needs, segmenter_choice},
         theme::{Theme, UNIT},
     },
@@ -15,8 +15,8 @@ use egui::{
 };
 use std::fmt::Display;
 
-/// The button, with the settings in a few words, and the sheet it opens.
-pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
+/// The button, at most `room` wide, with the settings in a few words, and the sheet it opens.
+pub fn button(ui: &mut Ui, cx: &mut Cx<'_>, room: f32) {
     let sampling = &cx.state.sampling;
     let seeds = parse_seeds(&cx.state.seeds).map(|s| s.len());
     let words = match seeds {
@@ -31,11 +31,16 @@ pub fn button(ui: &mut Ui, cx: &mut Cx<'_>) {
         Ok(_) => cx.theme.weak,
         Err(_) => cx.theme.danger,
     });
-    let response = ui.add(
-        Button::new(text)
-            .min_size(vec2(0.0, 7.0 * UNIT))
-            .frame_when_inactive(false),
-    );
+    let button = Button::new(text)
+        .min_size(vec2(0.0, 7.0 * UNIT))
+        .frame_when_inactive(false)
+        .truncate();
+    let response = ui
+        .scope(|ui| {
+            ui.set_max_width(room);
+            ui.add(button)
+        })
+        .inner;
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, "Run settings"));
     let mut open = cx.state.open.run_settings;
     if response.clicked() {
@@ -106,6 +111,10 @@ pub fn about(variant: &Variant) -> String {
     if let Some(more) = variant.edits.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         lines.push(format!("and {more} more"));
     }
+    let mut methods: Vec<&str> = variant.edits.iter().map(help::edit).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    lines.extend(methods.into_iter().map(str::to_owned));
     lines.join("\n")
 }
 

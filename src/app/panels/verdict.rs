@@ -5,7 +5,7 @@ use crate::{
     app::{
         context::Cx,
         controls::{self, score},
-        marks,
+        help, marks,
         theme::{self, UNIT},
     },
     memorization::{Spread, null::FEWEST, one_to_many},
@@ -83,6 +83,12 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
     );
     let second = pos2(left, rect.top() + 36.0);
     controls::line(painter, second, &why, controls::small(), theme.weak, room);
+    response.on_hover_ui(|ui| {
+        ui.label(help::verdict(verdict));
+        for region in [Region::Foreground, Region::Background] {
+            ui.label(RichText::new(help::score(region)).color(theme.weak));
+        }
+    });
     let mut remarks = Vec::new();
     if let Some(variant) = &generation.variant {
         remarks.push(format!("drawn with {variant}"));
