@@ -84,7 +84,7 @@ still() {
 
 # Opens the window: open_window [ARGUMENT…]
 open_window() {
-  "$binary" "$@" >"$out/$journey.log" 2>&1 &
+  RUST_LOG=warn,wgpu_hal=error,pentimento::app::window=info "$binary" "$@" >"$out/$journey.log" 2>&1 &
   program=$!
   echo "$program" >>"$work/programs"
   wait_for 300 "the window" xdotool search --onlyvisible --name '^Pentimento$'

@@ -56,6 +56,7 @@ for file in "$here"/journeys/*.sh; do
   kill -0 "$program" || fail "the program is gone"
   ! grep -E "panicked|wgpu error|Validation Error" "$out/$journey.log" || fail "the log holds an error"
   close_window
-  echo "smoke: $journey: fine ($((SECONDS - began)) s)"
+  first=$(sed -n 's/.*first frame \([0-9]*\) ms.*/, first frame after \1 ms/p' "$out/$journey.log")
+  echo "smoke: $journey: fine ($((SECONDS - began)) s$first)"
 done
 echo "smoke: $SECONDS s in all; screenshots in $out"
