@@ -221,7 +221,6 @@ fn list(ui: &mut Ui, cx: &mut Cx<'_>, open: &WeightsDialog) {
                 ui.horizontal(|ui| {
                     let under_way = fetching.is_some_and(|(name, _)| name == model.name);
                     ui.vertical(|ui| {
-                        ui.spacing_mut().item_spacing.y = 0.0;
                         ui.set_width((ui.available_width() - BUTTON_COLUMN).max(BUTTON_COLUMN));
                         ui.label(format!("{} · {}", model.title, model.purpose.words()));
                         let words = match found {

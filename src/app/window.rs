@@ -575,7 +575,11 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
             PathFor::Import => "finished pictures, compared with the open gallery",
             PathFor::Mattes => "white where the foreground is, named like their images",
         };
+        let id = egui::Id::unique("path to open");
+        // A field that does not own the keyboard yet drops its selection: it is made until then.
+        let fresh = !ui.memory(|m| m.owns_ime_events(id));
         let field = TextEdit::singleline(&mut text)
+            .id(id)
             .hint_text(hint)
             .desired_width(f32::INFINITY);
         let response = ui.add(field.margin(egui::Margin::symmetric(10, 8)));
@@ -583,13 +587,12 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
         let enter = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
         if response.changed() {
             cx.ask(Action::PathDraft(text.clone()));
-        }
-        if response.gained_focus() {
+        } else if fresh {
             // What was written before goes with the first letter typed.
-            let mut edit = TextEditState::load(ui.ctx(), response.id).unwrap_or_default();
+            let mut edit = TextEditState::load(ui.ctx(), id).unwrap_or_default();
             let all = CCursorRange::select_all_str(&text);
             edit.cursor.set_char_range(Some(all));
-            edit.store(ui.ctx(), response.id);
+            edit.store(ui.ctx(), id);
         }
         if !enter {
             response.request_focus();
