@@ -16,7 +16,8 @@ key F11
 wait_for 180 "the full-screen stage" has_changed 1-window 50000
 still 2-present
 key bracketright
-wait_for 180 "the next seed" has_changed 2-present 2000
+# The two seeds of a copied picture look alike: the line below tells them apart.
+wait_for 180 "the next seed" has_changed 2-present 200
 still 3-next
 key Escape
 wait_for 180 "the panes again" has_changed 3-next 50000
