@@ -22,6 +22,8 @@ mod import;
 mod jobs;
 #[path = "cli/measures.rs"]
 mod measures;
+#[path = "cli/pictures.rs"]
+mod pictures;
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/shards.rs"]
