@@ -69,10 +69,10 @@ fn the_pictures_in_the_readme_are_what_the_program_draws() {
     let scan = pentimento(&cache, &["scan", path(&study), "--out", path(&run), "--quiet"]);
     assert_eq!(scan.status.code(), Some(0), "{}", text(&scan.stderr));
     // As in kittest.toml. More pixels may differ, since scores come of arithmetic that differs in the last bits between
-    // processors: a last digit of a score has about 20 pixels, and the bar names the processor's instructions.
+    // processors: a last digit of a score has about 20 pixels, a dot of the Field that moves by one pixel 30. A renamed or moved control has more.
     let options = SnapshotOptions::new()
         .output_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures"))
-        .max_failed_pixels(400);
+        .max_failed_pixels(2000);
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let mut results = SnapshotResults::new();
     for (name, arguments) in PICTURES {
