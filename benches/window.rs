@@ -18,7 +18,7 @@ use many::Many;
 use pentimento::{
     app::{Action, App, AppOptions},
     engine::{EngineHandle, EngineSide, Event, JobKind, PairView, Progress, StepPreview, ViewRequest},
-    study::{GenerationKey, Thresholds},
+    study::{Generation, GenerationKey, Thresholds},
 };
 use std::{
     path::Path,
@@ -309,6 +309,33 @@ fn a_hundred_thousand() -> Vec<bool> {
             seed: 77,
         };
         window.tell(Event::Judged(Arc::new(many.generation(root, key))));
+        scene.add(window.frame(Vec::new()).0);
+        window.answer();
+    }
+    kept.push(scene.close());
+
+    let variant: Arc<str> = "half as strong".into();
+    for key in many.keys().filter(|key| key.seed % 2 == 0) {
+        window.tell(Event::Judged(Arc::new(Generation {
+            variant: Some(variant.clone()),
+            ..many.generation(root, key)
+        })));
+    }
+    window.ask(Action::PickSecond(variant.clone()));
+    window.settle();
+    window.ask(Action::Command(pentimento::app::Command::Pane(
+        pentimento::app::Pane::Compare,
+    )));
+    let mut scene = Scene::new("100 000 beside 50 000: one picture more");
+    for number in 0..100 {
+        let key = GenerationKey {
+            prompt: number,
+            seed: 1,
+        };
+        window.tell(Event::Judged(Arc::new(Generation {
+            variant: Some(variant.clone()),
+            ..many.generation(root, key)
+        })));
         scene.add(window.frame(Vec::new()).0);
         window.answer();
     }

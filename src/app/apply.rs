@@ -677,6 +677,11 @@ impl App {
             Command::ToggleTheme => self.set_theme(ctx, !self.theme.dark),
             Command::LargerType => ctx.set_zoom_factor((ctx.zoom_factor() * 1.1).min(3.0)),
             Command::SmallerType => ctx.set_zoom_factor((ctx.zoom_factor() / 1.1).max(0.5)),
+            Command::Pane(pane) => {
+                // One that has the whole window gives it to the next.
+                state.open.alone = state.open.alone.map(|_| pane);
+                self.bring_forward(pane);
+            }
             Command::Maximize => {
                 let pointed = self.pointed.unwrap_or(Pane::Stage);
                 state.open.alone = match state.open.alone {

@@ -1,6 +1,6 @@
 //! Every command without an argument, once: menu, palette, keys, key sheet and tests read this list.
 
-use super::region::Tool;
+use super::{layout, region::Tool};
 use crate::{render::Mode, study::Verdict};
 use egui::{Key, KeyboardShortcut, Modifiers};
 
@@ -111,6 +111,8 @@ pub enum Command {
     LargerType,
     /// Smaller type.
     SmallerType,
+    /// Bring a pane to the front.
+    Pane(layout::Pane),
     /// One pane in the whole window, or all of them again.
     Maximize,
     /// Panes where they were at first.
@@ -230,6 +232,7 @@ impl Command {
             DismissNotices,
             Quit,
         ]);
+        all.extend(layout::Pane::ALL.map(Pane));
         all
     }
 
@@ -380,6 +383,7 @@ impl Command {
             Self::ToggleTheme => ("Dark or light", "Change the appearance"),
             Self::LargerType => ("Larger type", "Make everything larger"),
             Self::SmallerType => ("Smaller type", "Make everything smaller"),
+            Self::Pane(pane) => pane.command(),
             Self::Maximize => (
                 "Maximize pane",
                 "The pane under the pointer in the whole window, or all panes again",
@@ -459,6 +463,7 @@ impl Command {
             Self::LargerType => command(Key::Plus),
             Self::SmallerType => command(Key::Minus),
             Self::Maximize => command(Key::M),
+            Self::Pane(pane) => pane.key().and_then(command),
             Self::Quit => command(Key::Q),
             Self::OpenFile
             | Self::ImportImages

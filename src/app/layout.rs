@@ -5,7 +5,7 @@ use super::{
     panels,
     theme::{PANE_MARGIN, Theme},
 };
-use egui::{Color32, Frame, Margin, Stroke, Ui, Visuals, WidgetText};
+use egui::{Color32, Frame, Key, Margin, Stroke, Ui, Visuals, WidgetText};
 use egui_tiles::{
     Container, Linear, LinearDir, ResizeState, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse,
 };
@@ -70,6 +70,46 @@ impl Pane {
             Self::Bench => "Bench",
             Self::Log => "Log",
         }
+    }
+
+    /// Name of the command that brings it to the front, and what it shows in a sentence.
+    pub fn command(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Prompts => ("Pane: Prompts", "The prompts and the classes of their pictures"),
+            Self::Stage => ("Pane: Stage", "The picture, large, with its overlays"),
+            Self::Strip => ("Pane: Seeds", "The pictures of the prompt, seed by seed"),
+            Self::Evidence => ("Pane: Evidence", "The training images the picture came from"),
+            Self::Verdict => ("Pane: Verdict", "The class of the picture and what it rests on"),
+            Self::Field => (
+                "Pane: Field",
+                "Every picture by its background and foreground score",
+            ),
+            Self::Calibration => (
+                "Pane: Calibration",
+                "What scores and signals mean: null, labels, ROC",
+            ),
+            Self::Map => ("Pane: Map", "The gallery on a plane, by likeness"),
+            Self::Compare => ("Pane: Compare", "A against B, and all variants on a scoreboard"),
+            Self::Bench => ("Pane: Bench", "What the variant changes, part by part"),
+            Self::Log => ("Pane: Log", "What the engine has told"),
+        }
+    }
+
+    /// The key that, with Ctrl, brings it to the front.
+    pub fn key(self) -> Option<Key> {
+        const KEYS: [Key; 9] = [
+            Key::Num1,
+            Key::Num2,
+            Key::Num3,
+            Key::Num4,
+            Key::Num5,
+            Key::Num6,
+            Key::Num7,
+            Key::Num8,
+            Key::Num9,
+        ];
+        let place = Self::ALL.iter().position(|p| *p == self)?;
+        KEYS.get(place).copied()
     }
 }
 

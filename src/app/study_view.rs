@@ -7,7 +7,7 @@ use crate::{
     memorization::NoiseBand,
     study::{
         self, Approximation, Cluster, Generation, GenerationKey, Prompt, RegionClusters, RegionLabels,
-        StudyOutline, Tally, Thresholds, Verdict, labels_of_prompts,
+        StudyOutline, Tally, Thresholds, labels_of_prompts,
     },
 };
 use std::{
@@ -407,17 +407,13 @@ impl StudyView {
         self.clusters.len()
     }
 
-    /// Where the noise norm of pictures without any copied region lies, for other prompts than `except`, over pictures
-    /// of this number of steps. `None` with too few of them.
-    pub fn band(&self, except: u32, thresholds: &Thresholds, steps: usize) -> Option<NoiseBand> {
+    /// Where the noise norm of `calm` pictures of A lies, over those of this number of steps: of many, every so manieth.
+    /// `None` with too few of them.
+    pub fn band(&self, calm: &[GenerationKey], steps: usize) -> Option<NoiseBand> {
         const MOST: usize = 2000;
-        let calm: Vec<&Arc<Generation>> = self
-            .generations()
-            .filter(|g| g.key.prompt != except && g.noise_norm.len() == steps)
-            .filter(|g| g.verdict(thresholds) == Some(Verdict::NotMemorized))
-            .collect();
         let stride = calm.len().div_ceil(MOST).max(1);
-        let some = calm.into_iter().step_by(stride);
+        let some = calm.iter().step_by(stride);
+        let some = some.filter_map(|key| self.generation(*key));
         NoiseBand::of(some.map(|g| (g.key, &*g.noise_norm)), steps)
     }
 }

@@ -48,7 +48,7 @@ impl NoiseBand {
         };
         for step in 0..steps {
             let mut values: Vec<f32> = curves.iter().map(|(_, c)| c[step]).collect();
-            values.sort_by(f32::total_cmp);
+            values.sort_unstable_by(f32::total_cmp);
             band.low.push(percentile(&values, 0.05));
             band.middle.push(percentile(&values, 0.5));
             band.high.push(percentile(&values, 0.95));

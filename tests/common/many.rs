@@ -83,6 +83,12 @@ impl Many {
         RegionScores::new(score(share(1) < 0.3, share(2)), score(share(3) < 0.4, share(4)))
     }
 
+    /// Noise norm of a picture: 50 steps.
+    fn noise(key: GenerationKey) -> Vec<f32> {
+        let lift = Self::scores(key).average().unwrap_or(0.0);
+        (0..50).map(|step| 3.0 + lift + 0.01 * step as f32).collect()
+    }
+
     /// A picture as the engine tells it.
     pub fn generation(self, root: &Path, key: GenerationKey) -> Generation {
         Generation {
@@ -92,7 +98,7 @@ impl Many {
             matte: None,
             confidence: None,
             matches: self.matches(key),
-            noise_norm: Vec::new(),
+            noise_norm: Self::noise(key),
             seconds: 0.0,
             thumbnail: Arc::default(),
             variant: None,

@@ -4,7 +4,7 @@ use crate::fixture::Fed;
 use egui::{Key, Modifiers, accesskit::Role};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use pentimento::{
-    app::{Action, Command, default_layout, is_complete},
+    app::{Action, Command, Pane, default_layout, is_complete},
     render::Mode,
     study::Verdict,
 };
@@ -82,6 +82,28 @@ fn keys_walk_prompts_seeds_and_modes() {
     fed.harness.key_press(Key::Num0);
     fed.settle();
     assert_eq!(fed.harness.state().state().camera.zoom, 1.0);
+}
+
+#[test]
+fn panes_come_to_the_front_by_key_and_by_name() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    let shows = |fed: &Fed, words: &str| fed.harness.query_all_by_label(words).next().is_some();
+    assert!(!shows(&fed, "Nothing to compare with"));
+    fed.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num9);
+    fed.settle();
+    assert!(shows(&fed, "Nothing to compare with"), "Compare is not in front");
+    fed.harness
+        .state_mut()
+        .ask(Action::Command(Command::Pane(Pane::Log)));
+    fed.settle();
+    assert!(!shows(&fed, "Nothing to compare with"));
+    // The pane that has the whole window gives it to the next.
+    fed.harness.state_mut().show_alone(Some(Pane::Stage));
+    fed.settle();
+    fed.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num6);
+    fed.settle();
+    assert_eq!(fed.harness.state().state().open.alone, Some(Pane::Field));
 }
 
 #[test]

@@ -61,9 +61,11 @@ fn circumstances(cx: &Cx<'_>) -> String {
         parts.push(format!("{seconds:.2} s a step now"));
         return parts.join(" · ");
     }
+    // The first few tell as much as all.
+    const ENOUGH: usize = 256;
     let drawn = cx.state.study.generations();
     let timed = drawn.filter(|g| g.seconds > 0.0 && !g.noise_norm.is_empty());
-    let (seconds, steps) = timed.fold((0.0, 0), |(seconds, steps), g| {
+    let (seconds, steps) = timed.take(ENOUGH).fold((0.0, 0), |(seconds, steps), g| {
         (seconds + g.seconds, steps + g.noise_norm.len())
     });
     if steps > 0 {

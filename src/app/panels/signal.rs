@@ -2,8 +2,9 @@
 //! nobody memorized. It leaves the band steps before the picture can be seen.
 
 use crate::{
-    app::{context::Cx, controls, theme::UNIT},
+    app::{context::Cx, controls, state::State, theme::UNIT},
     memorization::NoiseBand,
+    study::{GenerationKey, Verdict},
 };
 use egui::{Align2, Id, Mesh, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 use std::sync::Arc;
@@ -12,11 +13,32 @@ use std::sync::Arc;
 #[derive(Clone)]
 struct Under {
     key: Key,
+    /// When it was made, in seconds of the window's clock.
+    since: f64,
     band: Option<Arc<NoiseBand>>,
     own: bool,
 }
 
-type Key = (u64, u32, [u32; 2], usize, usize);
+/// What a band was made from.
+#[derive(Clone, PartialEq)]
+struct Key {
+    first: Option<Arc<str>>,
+    prompt: u32,
+    steps: usize,
+    opened: u64,
+    file: usize,
+    version: u64,
+    thresholds: [u32; 2],
+}
+
+impl Key {
+    /// Whether only scores or thresholds have changed.
+    fn same_curves(&self, other: &Self) -> bool {
+        (self.prompt, self.steps, self.opened, self.file)
+            == (other.prompt, other.steps, other.opened, other.file)
+            && self.first == other.first
+    }
+}
 
 /// Draws the curve into the rest of the pane.
 pub fn ui(ui: &mut Ui, cx: &Cx<'_>) {
@@ -152,33 +174,57 @@ fn rests(band: Option<&NoiseBand>, own: bool, steps: usize) -> String {
     }
 }
 
-/// Made anew only when what it follows from has changed: the study may hold thousands of pictures.
+/// Made anew only when what it follows from has changed. Over many pictures that takes a while: while a threshold is
+/// dragged or a run goes on it follows a few times a second.
 fn under(ui: &Ui, cx: &Cx<'_>, prompt: u32, steps: usize) -> Under {
+    const MANY: usize = 2000;
+    const PAUSE: f64 = 0.25;
     let state = cx.state;
     let thresholds = &state.thresholds;
     let file = state.band.as_ref();
-    let key: Key = (
-        state.study.version(),
+    let key = Key {
+        first: state.study.first().clone(),
         prompt,
-        [thresholds.foreground.to_bits(), thresholds.background.to_bits()],
         steps,
-        file.map_or(0, |f| Arc::as_ptr(f) as usize),
-    );
+        opened: state.study.opened(),
+        file: file.map_or(0, |f| Arc::as_ptr(f) as usize),
+        version: state.study.version(),
+        thresholds: [thresholds.foreground.to_bits(), thresholds.background.to_bits()],
+    };
     let place = Id::unique("band under the noise curve");
-    if let Some(known) = ui.data(|d| d.get_temp::<Under>(place)).filter(|u| u.key == key) {
-        return known;
+    let now = ui.input(|i| i.time);
+    if let Some(known) = ui.data(|d| d.get_temp::<Under>(place)) {
+        if known.key == key {
+            return known;
+        }
+        let left = known.since + PAUSE - now;
+        if known.key.same_curves(&key) && state.study.len() > MANY && left > 0.0 {
+            ui.ctx()
+                .request_repaint_after(std::time::Duration::from_secs_f64(left));
+            return known;
+        }
     }
     let band = match file {
         Some(file) => (file.band.steps() == steps).then(|| file.band.clone()),
-        None => state.study.band(prompt, thresholds, steps),
+        None => state.study.band(&calm(state, prompt), steps),
     };
     let made = Under {
         key,
+        since: now,
         band: band.map(Arc::new),
         own: file.is_none(),
     };
     ui.data_mut(|d| d.insert_temp(place, made.clone()));
     made
+}
+
+/// A's pictures of other prompts that copied nothing.
+fn calm(state: &State, except: u32) -> Vec<GenerationKey> {
+    let derived = &state.derived;
+    let rows = derived.points.keys[..derived.points.alone].iter().enumerate();
+    rows.filter(|(row, key)| key.prompt != except && derived.class(*row) == Some(Verdict::NotMemorized))
+        .map(|(_, key)| *key)
+        .collect()
 }
 
 fn band_shape(band: &NoiseBand, place: impl Fn(f32, f32) -> Pos2, color: egui::Color32) -> Shape {

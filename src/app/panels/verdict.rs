@@ -175,10 +175,10 @@ fn spread_words(cx: &Cx<'_>, generation: &Generation) -> Option<(String, String)
         .clone()
         .filter(|_| generation.variant != *study.first());
     let own: Vec<_> = match &variant {
-        Some(variant) => study.generations_of(variant).collect(),
-        None => study.generations().collect(),
+        Some(variant) => study.of_prompt_with(variant, prompt).collect(),
+        None => study.of_prompt(prompt).collect(),
     };
-    let own = own.into_iter().map(|g| &**g).filter(|g| g.key.prompt == prompt);
+    let own = own.into_iter().map(|g| &**g);
     let spread = one_to_many(own, &cx.state.thresholds, study.clusters());
     let Spread {
         samples,
