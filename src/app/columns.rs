@@ -2,27 +2,53 @@
 //! arrays, without looking at any picture.
 
 use crate::study::{Generation, GenerationKey, Thresholds, Verdict};
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// Stands for “no training image”: the picture is not compared.
 pub const NOT_COMPARED: u32 = u32::MAX;
 
 /// One row a picture, in the order they came.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Columns {
+    id: u64,
     /// Prompt and seed.
     pub keys: Vec<GenerationKey>,
     /// Foreground and background score of the best match; NaN where a region is missing.
     pub scores: Vec<[f32; 2]>,
     /// Gallery index of the best match, or [`NOT_COMPARED`].
     pub best: Vec<u32>,
+    /// Whether the picture was drawn from the words that the prompt list has now.
+    pub listed: Vec<bool>,
     rows: HashMap<GenerationKey, u32>,
     of_prompt: HashMap<u32, usize>,
 }
 
+impl Default for Columns {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            keys: Vec::new(),
+            scores: Vec::new(),
+            best: Vec::new(),
+            listed: Vec::new(),
+            rows: HashMap::new(),
+            of_prompt: HashMap::new(),
+        }
+    }
+}
+
 impl Columns {
-    /// Adds a picture, or replaces its row.
-    pub fn insert(&mut self, generation: &Generation) {
+    /// No other set of columns has the same.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Adds a picture, or replaces its row. `listed`: its words are those of the prompt list.
+    pub fn insert(&mut self, generation: &Generation, listed: bool) {
         let scores = generation.scores().unwrap_or_default();
         let scores = [scores.foreground, scores.background].map(|s| s.unwrap_or(f32::NAN));
         let best = generation.matches.first().map_or(NOT_COMPARED, |m| m.gallery);
@@ -32,10 +58,12 @@ impl Columns {
             self.keys.push(generation.key);
             self.scores.push(scores);
             self.best.push(best);
+            self.listed.push(listed);
             *self.of_prompt.entry(generation.key.prompt).or_default() += 1;
         } else {
             self.scores[row] = scores;
             self.best[row] = best;
+            self.listed[row] = listed;
         }
     }
 
@@ -106,17 +134,17 @@ mod tests {
                     background,
                 };
                 let picture = generation(i as u32, k as u64, Some(scores));
-                columns.insert(&picture);
+                columns.insert(&picture, true);
                 let row = columns.row(&picture.key).unwrap();
                 assert_eq!(columns.verdict(row, &thresholds), picture.verdict(&thresholds));
             }
         }
         // Not compared is no class; a later answer takes the same row.
-        columns.insert(&generation(9, 9, None));
+        columns.insert(&generation(9, 9, None), true);
         let row = columns.row(&GenerationKey { prompt: 9, seed: 9 }).unwrap();
         assert_eq!(columns.verdict(row, &thresholds), None);
         let before = columns.len();
-        columns.insert(&generation(9, 9, Some(RegionScores::new(0.9, 0.1))));
+        columns.insert(&generation(9, 9, Some(RegionScores::new(0.9, 0.1))), true);
         assert_eq!(
             (columns.len(), columns.verdict(row, &thresholds)),
             (before, Some(Verdict::ForegroundOnly))

@@ -3,6 +3,7 @@
 
 use super::{
     columns::{self, NOT_COMPARED},
+    pairing::{NONE, Pairing},
     state::State,
 };
 use crate::study::{GenerationKey, Tally, Thresholds, TransitionMatrix, Verdict};
@@ -26,6 +27,8 @@ pub struct Points {
     pub alone: usize,
     /// Scores of B's picture of the same prompt and seed; [`ABSENT`] where there is none. Empty without B.
     pub moved: Vec<[f32; 2]>,
+    /// A's pictures of the words the prompt list has now that B lacks; 0 without B.
+    pub lacking: usize,
 }
 
 /// What the parts were made from, to see whether they still hold.
@@ -71,6 +74,7 @@ pub struct Derived {
     pub points_stamp: u64,
     /// Grows whenever the points or their classes change.
     pub classes_stamp: u64,
+    pairing: Pairing,
     seeds_of: Option<(u64, u32, Vec<u64>)>,
     source: Option<Source>,
     thresholds: Option<Thresholds>,
@@ -128,22 +132,29 @@ impl Derived {
         points.best.clone_from(&first.best);
         points.alone = first.len();
         points.moved.clear();
+        points.lacking = 0;
         let Some(second) = &state.compare.second else {
             return;
         };
         let second = state.study.columns(&Some(second.clone()));
-        let moved = first.keys.iter().map(|key| {
-            let row = second.row(key).filter(|&row| second.best[row] != NOT_COMPARED);
-            row.map_or(ABSENT, |row| second.scores[row])
-        });
-        points.moved.extend(moved);
-        for (row, key) in second.keys.iter().enumerate() {
-            if first.row(key).is_none() {
-                points.keys.push(*key);
-                points.scores.push(second.scores[row]);
-                points.best.push(second.best[row]);
-                points.moved.push(ABSENT);
+        self.pairing.follow(first, second);
+        points.moved.extend(self.pairing.of_first.iter().map(|&row| {
+            let compared = row != NONE && second.best[row as usize] != NOT_COMPARED;
+            if compared {
+                second.scores[row as usize]
+            } else {
+                ABSENT
             }
+        }));
+        let rows = points.moved.iter().zip(&first.listed);
+        points.lacking = rows
+            .filter(|(moved, listed)| **listed && **moved == ABSENT)
+            .count();
+        for row in self.pairing.alone.iter().map(|&row| row as usize) {
+            points.keys.push(second.keys[row]);
+            points.scores.push(second.scores[row]);
+            points.best.push(second.best[row]);
+            points.moved.push(ABSENT);
         }
     }
 

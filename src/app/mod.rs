@@ -31,6 +31,7 @@ mod offscreen;
 mod on_stage;
 mod pace;
 mod paint;
+mod pairing;
 mod palette;
 mod panels;
 mod present;

@@ -185,10 +185,13 @@ impl StudyView {
             });
         }
         self.version += 1;
+        let listed = self
+            .prompt(key.prompt)
+            .is_some_and(|p| p.text == generation.prompt);
         self.columns
             .entry(generation.variant.clone())
             .or_default()
-            .insert(&generation);
+            .insert(&generation, listed);
         if generation.edit.is_some() {
             self.edited
                 .entry(generation.variant.clone())

@@ -6,9 +6,8 @@ use crate::{
     memorization::comparison::{Comparison, Estimate},
     study::{MitigationWeights, Verdict},
 };
-use egui::{Align2, CornerRadius, Id, RichText, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2};
+use egui::{Align2, CornerRadius, RichText, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2};
 use egui_tiles::UiResponse;
-use std::sync::Arc;
 
 const CELL: egui::Vec2 = vec2(46.0, 24.0);
 
@@ -89,26 +88,10 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     controls::moved(&header)
 }
 
-/// Pictures that A has and B lacks. Counted again when a picture came or another B was chosen.
-fn missing(ui: &Ui, cx: &Cx<'_>) -> usize {
-    let state = cx.state;
-    let sides = [state.study.first().clone(), state.compare.second.clone()];
-    let key = (state.study.version(), sides);
-    let place = Id::unique("pictures that B lacks");
-    if let Some((known, count)) = ui.data(|d| d.get_temp::<((u64, [Option<Arc<str>>; 2]), usize)>(place))
-        && known == key
-    {
-        return count;
-    }
-    let count = state.same_seeds().iter().map(|(p, s)| p.len() * s.len()).sum();
-    ui.data_mut(|d| d.insert_temp(place, (key, count)));
-    count
-}
-
 fn run_button(ui: &mut Ui, cx: &mut Cx<'_>) {
     // The first few pictures tell as much about the time as all.
     const ENOUGH: usize = 256;
-    let missing = missing(ui, cx);
+    let missing = cx.state.derived.points.lacking;
     let name = Command::RunSameSeeds.words().0;
     let waiting = cx.state.jobs.iter().filter(|j| j.draws).count();
     let response = controls::main_button(ui, cx.theme, missing > 0, name);
