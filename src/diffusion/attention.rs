@@ -2,10 +2,10 @@
 
 use super::{
     layers::{Compute, GroupNorm, LayerNorm, Linear, on_slices},
-    ops,
     probe::Tap,
     weights::Scope,
 };
+use crate::ops;
 use candle_core::{D, DType, Result, Tensor};
 
 /// Multi-head attention.

@@ -1,9 +1,7 @@
-//! Layers with two sets of kernels: candle's own operations, and [`ops`](super::ops).
+//! Layers with two sets of kernels: candle's own operations, and [`ops`](crate::ops).
 
-use super::{
-    ops::{self, Stored, Weights},
-    weights::Scope,
-};
+use super::weights::Scope;
+use crate::ops::{self, Stored, Weights};
 use candle_core::{D, DType, Device, Result, Storage, Tensor};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -164,6 +162,7 @@ impl Conv2d {
             kernel,
             stride,
             padding,
+            dilation: 1,
         };
         let (rows, columns) = shape.output_size();
         let out = [batch, outputs, rows, columns];

@@ -6,7 +6,7 @@
 //! layer. Arithmetic follows diffusers closely enough that the same seed gives the same picture.
 //!
 //! Two sets of kernels exist, tested against each other: [`Kernels::Plain`] is candle's own operations and can be
-//! differentiated; [`Kernels::Fast`] is [`ops`], CPU and f32 only
+//! differentiated; [`Kernels::Fast`] is [`ops`](crate::ops), CPU and f32 only
 //! (weights may be held in half precision and are widened where they are used). Heavy loops run in the current rayon pool.
 
 mod attention;
@@ -20,7 +20,6 @@ mod guidance;
 mod layers;
 mod ldm;
 mod noise;
-pub mod ops;
 mod pipeline;
 mod preview;
 pub mod probe;

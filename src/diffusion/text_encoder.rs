@@ -3,9 +3,9 @@
 use super::{
     Activation, CheckpointError, TextConfig, WeightMap,
     layers::{Compute, LayerNorm, Linear, on_slices},
-    ops,
     weights::Scope,
 };
+use crate::ops;
 use candle_core::{D, DType, Result, Tensor};
 
 /// The text encoder with its weights.

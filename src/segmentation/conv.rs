@@ -1,12 +1,10 @@
-//! 2-D convolution on the CPU: columns are gathered by copying rows and multiplied by `gemm`, tile by
-//! tile. candle's own gathers them with cache-hostile strides and is two to six times slower.
+//! The segmenters' convolutions: shapes, bias and ReLU here, the sums in [`ops`](crate::ops), where the diffusion
+//! networks take theirs too. candle's own are two to six times slower.
 
-use super::matrix::{View, multiply};
+use crate::ops::{self, Stored};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// Floats of a gathered tile, about half a megabyte: it should stay in the second-level cache.
-const TILE: usize = 128 * 1024;
 /// Below this many multiplications one thread does everything.
 const SMALL: usize = 200_000;
 
@@ -71,19 +69,26 @@ impl CustomOp3 for ConvOp {
         if input != expected || bias_layout.shape().elem_count() != output {
             bail!("convolution of {input} channels with weights for {expected}");
         }
-        let (x, weight) = (floats(x, x_layout)?, floats(weight, weight_layout)?);
-        let bias = floats(bias, bias_layout)?;
-        let plan = Plan {
-            op: *self,
-            side,
-            input,
-            output,
+        let shape = ops::Conv {
+            batch: n,
+            inputs: input,
+            outputs: output,
             height,
             width,
+            kernel: side,
+            stride: 1,
+            padding: self.dilation * (side / 2),
+            dilation: self.dilation,
         };
-        let mut out = Vec::with_capacity(n * output * height * width);
-        for picture in x.chunks_exact((input * height * width).max(1)) {
-            plan.run(picture, weight, bias, &mut out);
+        let (x, weight) = (floats(x, x_layout)?, floats(weight, weight_layout)?);
+        let bias = floats(bias, bias_layout)?;
+        let parallel = weight.len() * height * width >= SMALL;
+        let mut out = ops::conv2d(x, shape, Stored::F32(weight), Some(bias), None, None, parallel);
+        if self.relu && parallel {
+            out.par_chunks_mut(height * width)
+                .for_each(|plane| plane.iter_mut().for_each(|v| *v = v.max(0.0)));
+        } else if self.relu {
+            out.iter_mut().for_each(|v| *v = v.max(0.0));
         }
         Ok((CpuStorage::F32(out), (n, output, height, width).into()))
     }
@@ -95,92 +100,6 @@ pub(super) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&all[start..end]),
         None => bail!("the segmenter's operations need contiguous tensors"),
-    }
-}
-
-struct Plan {
-    op: ConvOp,
-    side: usize,
-    input: usize,
-    output: usize,
-    height: usize,
-    width: usize,
-}
-
-impl Plan {
-    fn run(&self, x: &[f32], weight: &[f32], bias: &[f32], out: &mut Vec<f32>) {
-        let taps = self.input * self.side * self.side;
-        let area = self.height * self.width;
-        let alone = self.output * taps * area < SMALL;
-        let rows = if alone {
-            self.height
-        } else {
-            let fit = TILE / (taps * self.width).max(1);
-            let share = self.height.div_ceil(rayon::current_num_threads());
-            fit.min(share).clamp(1, self.height.max(1))
-        };
-        let tile = |t: usize| {
-            let first = t * rows;
-            self.tile(x, weight, bias, first, (first + rows).min(self.height))
-        };
-        let count = self.height.div_ceil(rows.max(1));
-        if count == 1 {
-            out.extend(tile(0));
-            return;
-        }
-        let tiles: Vec<Vec<f32>> = (0..count).into_par_iter().map(tile).collect();
-        for channel in 0..self.output {
-            for tile in &tiles {
-                let n = tile.len() / self.output;
-                out.extend_from_slice(&tile[channel * n..][..n]);
-            }
-        }
-    }
-
-    /// Output rows `first..end` of all channels: `[output, (end − first) · width]`.
-    fn tile(&self, x: &[f32], weight: &[f32], bias: &[f32], first: usize, end: usize) -> Vec<f32> {
-        let taps = self.input * self.side * self.side;
-        let n = (end - first) * self.width;
-        let columns = self.gather(x, first, end);
-        let mut out = Vec::with_capacity(self.output * n);
-        for &b in bias {
-            out.resize(out.len() + n, b);
-        }
-        let (weight, columns) = (View::rows(weight, taps), View::rows(&columns, n));
-        multiply((self.output, n, taps), &mut out, n, weight, columns, true);
-        if self.op.relu {
-            out.iter_mut().for_each(|v| *v = v.max(0.0));
-        }
-        out
-    }
-
-    /// The input values under every tap for output rows `first..end`: `[input · side², pixels]`.
-    fn gather(&self, x: &[f32], first: usize, end: usize) -> Vec<f32> {
-        let (width, dilation) = (self.width, self.op.dilation);
-        let reach = dilation * (self.side / 2);
-        let mut columns = Vec::with_capacity(self.input * self.side * self.side * (end - first) * width);
-        for plane in x.chunks_exact(self.height * width) {
-            for ky in 0..self.side {
-                for kx in 0..self.side {
-                    // Output column c reads input column c + shift − reach.
-                    let shift = kx * dilation;
-                    let left = reach.saturating_sub(shift).min(width);
-                    let right = (width + reach).saturating_sub(shift).min(width).max(left);
-                    for row in first..end {
-                        let from = (row + ky * dilation).wrapping_sub(reach);
-                        if from >= self.height || left == right {
-                            columns.resize(columns.len() + width, 0.0);
-                            continue;
-                        }
-                        columns.resize(columns.len() + left, 0.0);
-                        let start = from * width + left + shift - reach;
-                        columns.extend_from_slice(&plane[start..start + right - left]);
-                        columns.resize(columns.len() + width - right, 0.0);
-                    }
-                }
-            }
-        }
-        columns
     }
 }
 

@@ -1,10 +1,8 @@
 //! Deformable convolution, version 2 (Zhu et al., "Deformable ConvNets v2", 2019), as torchvision's `deform_conv2d`:
 //! every tap reads the map at its own place plus a learned offset, weighed by a learned factor. On the CPU.
 
-use super::{
-    conv::{Conv, floats},
-    matrix::{View, multiply},
-};
+use super::conv::{Conv, floats};
+use crate::ops::{Onto, Target, View, multiply};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -78,7 +76,8 @@ impl CustomOp3 for Op {
                 let columns = gather(x, guide, (inputs, height, width), side, lines);
                 let mut out = vec![0f32; outputs * pixels];
                 let (a, b) = (View::rows(weight, inputs * taps), View::rows(&columns, pixels));
-                multiply((outputs, pixels, inputs * taps), &mut out, pixels, a, b, false);
+                let size = (outputs, pixels, inputs * taps);
+                multiply(size, Target::new(&mut out), pixels, Onto::Replace, a, b, false);
                 out
             })
             .collect();

@@ -1,10 +1,10 @@
 //! Linear layers on tokens, optionally followed by GELU.
 
-use super::{
-    conv::floats,
-    matrix::{View, multiply},
+use super::conv::floats;
+use crate::{
+    ops::{Onto, Target, View, multiply},
+    weights_file::Weights,
 };
-use crate::weights_file::Weights;
 use candle_core::{
     CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, bail, cpu::erf::erf_f32,
 };
@@ -89,14 +89,8 @@ impl CustomOp3 for Op {
                     row.copy_from_slice(bias);
                 }
                 let size = (x.len() / inputs, outputs, inputs);
-                multiply(
-                    size,
-                    out,
-                    outputs,
-                    View::rows(x, inputs),
-                    View::columns(weight, inputs),
-                    true,
-                );
+                let (a, b) = (View::rows(x, inputs), View::columns(weight, inputs));
+                multiply(size, Target::new(out), outputs, Onto::Add, a, b, false);
                 if self.gelu {
                     for v in out {
                         *v *= 0.5 * (1.0 + erf_f32(*v * std::f32::consts::FRAC_1_SQRT_2));

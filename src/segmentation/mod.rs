@@ -12,7 +12,6 @@ mod error;
 mod hand;
 mod hash;
 mod linear;
-mod matrix;
 mod matte;
 mod network;
 mod pooling;

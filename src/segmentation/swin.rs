@@ -2,13 +2,11 @@
 //! the backbone of BiRefNet: four maps at 1/4 to 1/32 of the picture. Widths, depths, heads and window are read from
 //! the shapes of the weights; tensor names are those of the authors' checkpoints.
 
-use super::{
-    conv::floats,
-    linear::Linear,
-    matrix::{View, multiply},
-    stop::Stop,
+use super::{conv::floats, linear::Linear, stop::Stop};
+use crate::{
+    ops::{Onto, Target, View, multiply},
+    weights_file::Weights,
 };
-use crate::weights_file::Weights;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -243,7 +241,8 @@ impl Attention {
             let q = View::rows(&rows[start..], triple);
             let k = View::columns(&rows[channels + start..], triple);
             let v = View::rows(&rows[2 * channels + start..], triple);
-            multiply((n, n, width), &mut scores, n, q, k, false);
+            let target = Target::new(&mut scores);
+            multiply((n, n, width), target, n, Onto::Replace, q, k, false);
             for (a, (row, position)) in scores
                 .chunks_exact_mut(n)
                 .zip(positions[head * n * n..].chunks_exact(n))
@@ -257,14 +256,8 @@ impl Attention {
                 }
                 softmax(row);
             }
-            multiply(
-                (n, width, n),
-                &mut out[start..],
-                channels,
-                View::rows(&scores, n),
-                v,
-                false,
-            );
+            let (target, scores) = (Target::new(&mut out[start..]), View::rows(&scores, n));
+            multiply((n, width, n), target, channels, Onto::Replace, scores, v, false);
         }
         out
     }

@@ -3,10 +3,7 @@
 //! when another program shortens the file while its pages are in use.
 
 use super::header::{self, MAX_HEADER, TensorInfo};
-use crate::{
-    diffusion::{CheckpointError, ops},
-    read_at::read_exact_at,
-};
+use crate::{diffusion::CheckpointError, ops, read_at::read_exact_at};
 use bytemuck::Pod;
 use candle_core::DType;
 use half::{bf16, f16, vec::HalfBitsVecExt};

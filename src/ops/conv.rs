@@ -28,12 +28,15 @@ pub struct Conv {
     pub stride: usize,
     /// Zeros around the picture.
     pub padding: usize,
+    /// Pixels from one tap of the kernel to the next; 1 for a dense kernel.
+    pub dilation: usize,
 }
 
 impl Conv {
     /// Height and width out.
     pub fn output_size(&self) -> (usize, usize) {
-        let side = |n: usize| (n + 2 * self.padding).saturating_sub(self.kernel) / self.stride + 1;
+        let extent = self.dilation * self.kernel.saturating_sub(1) + 1;
+        let side = |n: usize| (n + 2 * self.padding).saturating_sub(extent) / self.stride + 1;
         (side(self.height), side(self.width))
     }
 }
@@ -184,6 +187,7 @@ fn unfold(picture: &[f32], shape: Conv, lines: std::ops::Range<usize>, first: us
         kernel,
         stride,
         padding,
+        dilation,
         ..
     } = shape;
     let (_, columns) = shape.output_size();
@@ -191,22 +195,23 @@ fn unfold(picture: &[f32], shape: Conv, lines: std::ops::Range<usize>, first: us
     for (row, line) in patches.chunks_mut(n).enumerate() {
         let (channel, ky, kx) = (
             first + row / (kernel * kernel),
-            row / kernel % kernel,
-            row % kernel,
+            row / kernel % kernel * dilation,
+            row % kernel * dilation,
         );
         let plane = &picture[channel * height * width..(channel + 1) * height * width];
         for (y, target) in lines.clone().zip(line.chunks_mut(columns)) {
-            let source = (y * stride + ky).checked_sub(padding).filter(|&y| y < height);
-            let Some(source) = source.map(|y| &plane[y * width..(y + 1) * width]) else {
+            let Some(source) = padded_line(plane, y * stride + ky, padding, width) else {
                 target.fill(0.0);
                 continue;
             };
             if stride == 1 {
                 let from = padding.saturating_sub(kx).min(columns);
-                let to = (width + padding).saturating_sub(kx).clamp(from, columns);
+                let to = (width + padding).saturating_sub(kx).min(columns).max(from);
                 target[..from].fill(0.0);
                 target[to..].fill(0.0);
-                target[from..to].copy_from_slice(&source[from + kx - padding..to + kx - padding]);
+                if from < to {
+                    target[from..to].copy_from_slice(&source[from + kx - padding..to + kx - padding]);
+                }
             } else {
                 for (x, value) in target.iter_mut().enumerate() {
                     let at = (x * stride + kx).checked_sub(padding);
@@ -215,6 +220,12 @@ fn unfold(picture: &[f32], shape: Conv, lines: std::ops::Range<usize>, first: us
             }
         }
     }
+}
+
+/// Line `y` of a plane with `padding` lines of zeros above and below; `None` for one of these.
+pub(super) fn padded_line(plane: &[f32], y: usize, padding: usize, width: usize) -> Option<&[f32]> {
+    let start = y.checked_sub(padding)? * width;
+    plane.get(start..start + width)
 }
 
 /// Nearest-neighbour resize of planes from (height, width) to a larger size.

@@ -6,7 +6,11 @@
     reason = "vector instructions behind a run-time check; disjoint parts of one output"
 )]
 
-use super::{conv::Conv, matmul::Target, widen::Stored};
+use super::{
+    conv::{Conv, padded_line},
+    matmul::Target,
+    widen::Stored,
+};
 use rayon::prelude::*;
 use std::{arch::x86_64::*, cell::Cell};
 
@@ -30,9 +34,10 @@ pub fn applies(shape: &Conv) -> bool {
         kernel,
         stride,
         padding,
+        dilation,
         ..
     } = *shape;
-    (kernel, stride, padding) == (3, 1, 1)
+    (kernel, stride, padding, dilation) == (3, 1, 1, 1)
         && width >= LANES
         && inputs * 3 * (width + 2 * LANES) <= STRIP
         && is_x86_feature_detected!("avx2")
@@ -124,11 +129,10 @@ fn pad(
         .zip(padded.chunks_mut((rows.len() + 2) * stride));
     for (plane, padded) in planes {
         for (line, y) in padded.chunks_mut(stride).zip(rows.start..) {
-            // Line `y` of the padded picture is line y − 1 of the picture.
-            match y.checked_sub(1).filter(|&y| y < height) {
-                Some(y) => {
+            match padded_line(plane, y, 1, width) {
+                Some(source) => {
                     line[0] = 0.0;
-                    line[1..=width].copy_from_slice(&plane[y * width..(y + 1) * width]);
+                    line[1..=width].copy_from_slice(source);
                     line[width + 1..].fill(0.0);
                 }
                 None => line.fill(0.0),

@@ -1,4 +1,5 @@
-//! Fast operations for the CPU, on plain f32 slices: what candle's own kernels leave to gain on Stable Diffusion.
+//! Fast operations for the CPU, on plain f32 slices: what candle's own kernels leave to gain on Stable Diffusion and on
+//! the segmenters. Both rooms take their convolutions and matrix products from here.
 //!
 //! Layouts are row-major; pictures are `[batch, channels, height, width]` (“planes”), sequences are
 //! `[batch, positions, channels]` (“tokens”). Every function takes `parallel`: true spreads the work over the current
@@ -21,6 +22,7 @@ mod winograd;
 pub use attention::{Heads, attention};
 pub use conv::{Conv, conv2d, upsample_nearest};
 pub use linear::{geglu, linear, linear_from_planes, linear_to_planes, quick_gelu};
+pub use matmul::{Onto, Target, View, multiply};
 pub use norm::{GroupNormShape, group_norm, layer_norm};
 pub use panels::Weights;
 pub use widen::{Stored, widen_bf16, widen_f16};
