@@ -63,12 +63,15 @@ struct Grid {
     tile: vec2<u32>,
 }
 
-const GENERATED: u32 = 0u;
-const TRAINING: u32 = 1u;
-const SIMILARITY: u32 = 2u;
-const MATTE: u32 = 3u;
-const CHANGE: u32 = 4u;
-const ENDING: u32 = 5u;
+// In the order in which the program writes them.
+struct Grids {
+    generated: Grid,
+    training: Grid,
+    similarity: Grid,
+    matte: Grid,
+    change: Grid,
+    ending: Grid,
+}
 
 @group(0) @binding(1) var generated: texture_2d_array<f32>;
 @group(0) @binding(2) var training: texture_2d_array<f32>;
@@ -76,7 +79,7 @@ const ENDING: u32 = 5u;
 @group(0) @binding(5) var matte: texture_2d_array<f32>;
 @group(0) @binding(6) var change: texture_2d_array<f32>;
 @group(0) @binding(7) var ending: texture_2d_array<f32>;
-@group(0) @binding(8) var<uniform> grids: array<Grid, 6>;
+@group(0) @binding(8) var<uniform> grids: Grids;
 
 struct VertexOut {
     @builtin(position) position: vec4<f32>,
@@ -98,9 +101,9 @@ fn luma(c: vec3<f32>) -> f32 {
     return dot(c, vec3<f32>(0.299, 0.587, 0.114));
 }
 
-fn texel(source: texture_2d_array<f32>, which: u32, at: vec2<i32>) -> vec4<f32> {
-    let size = grids[which].size;
-    let tile = grids[which].tile;
+fn texel(source: texture_2d_array<f32>, grid: Grid, at: vec2<i32>) -> vec4<f32> {
+    let size = grid.size;
+    let tile = grid.tile;
     let p = vec2<u32>(clamp(at, vec2<i32>(0), vec2<i32>(size) - vec2<i32>(1)));
     // Most pictures are one tile, and whole divisions are dear.
     if all(size <= tile) {
@@ -112,15 +115,15 @@ fn texel(source: texture_2d_array<f32>, which: u32, at: vec2<i32>) -> vec4<f32> 
 }
 
 // Linear between pixels, with the ramp between two of them narrowed by `crisp`.
-fn sample_linear(source: texture_2d_array<f32>, which: u32, uv: vec2<f32>) -> vec4<f32> {
-    let p = uv * vec2<f32>(grids[which].size) - vec2<f32>(0.5);
+fn sample_linear(source: texture_2d_array<f32>, grid: Grid, uv: vec2<f32>) -> vec4<f32> {
+    let p = uv * vec2<f32>(grid.size) - vec2<f32>(0.5);
     let base = floor(p);
     let t = clamp((p - base - vec2<f32>(0.5)) * view.crisp + vec2<f32>(0.5), vec2<f32>(0.0), vec2<f32>(1.0));
     let at = vec2<i32>(base);
-    let a = texel(source, which, at);
-    let b = texel(source, which, at + vec2<i32>(1, 0));
-    let c = texel(source, which, at + vec2<i32>(0, 1));
-    let d = texel(source, which, at + vec2<i32>(1, 1));
+    let a = texel(source, grid, at);
+    let b = texel(source, grid, at + vec2<i32>(1, 0));
+    let c = texel(source, grid, at + vec2<i32>(0, 1));
+    let d = texel(source, grid, at + vec2<i32>(1, 1));
     let top = a + (b - a) * t.x;
     let bottom = c + (d - c) * t.x;
     return top + (bottom - top) * t.y;
@@ -137,8 +140,8 @@ fn spline_weights(t: f32) -> vec4<f32> {
 }
 
 // Cubic B-spline: a picture that still forms is tiny, and should look soft rather than tiled.
-fn sample_spline(source: texture_2d_array<f32>, which: u32, uv: vec2<f32>) -> vec4<f32> {
-    let p = uv * vec2<f32>(grids[which].size) - vec2<f32>(0.5);
+fn sample_spline(source: texture_2d_array<f32>, grid: Grid, uv: vec2<f32>) -> vec4<f32> {
+    let p = uv * vec2<f32>(grid.size) - vec2<f32>(0.5);
     let base = floor(p);
     let wx = spline_weights(p.x - base.x);
     let wy = spline_weights(p.y - base.y);
@@ -146,7 +149,7 @@ fn sample_spline(source: texture_2d_array<f32>, which: u32, uv: vec2<f32>) -> ve
     var sum = vec4<f32>(0.0);
     for (var j = 0; j < 4; j++) {
         for (var i = 0; i < 4; i++) {
-            sum += texel(source, which, at + vec2<i32>(i - 1, j - 1)) * (wx[i] * wy[j]);
+            sum += texel(source, grid, at + vec2<i32>(i - 1, j - 1)) * (wx[i] * wy[j]);
         }
     }
     return sum;
@@ -165,8 +168,8 @@ fn regions(uv: vec2<f32>) -> vec2<f32> {
     if !has(HAS_MAPS) {
         return vec2<f32>(0.0);
     }
-    let alike = sample_linear(similarity, SIMILARITY, uv).r;
-    let inside = sample_linear(matte, MATTE, uv).r;
+    let alike = sample_linear(similarity, grids.similarity, uv).r;
+    let inside = sample_linear(matte, grids.matte, uv).r;
     let half_width = max(view.softness, 0.002) * 0.5;
     let t = clamp((alike - view.threshold + half_width) / (2.0 * half_width), 0.0, 1.0);
     let copied = t * t * (3.0 - 2.0 * t);
@@ -187,7 +190,7 @@ fn shown(pair: vec2<f32>) -> f32 {
 
 fn heat(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
     let pair = regions(uv) * vec2<f32>(view.foreground_opacity, view.background_opacity);
-    let alike = sample_linear(similarity, SIMILARITY, uv).r;
+    let alike = sample_linear(similarity, grids.similarity, uv).r;
     // Grey under the colour, so that the ramp and not the picture decides the hue.
     let grey = vec3<f32>(luma(base));
     let ground = base + (grey - base) * (0.6 * min(pair.x + pair.y, 1.0));
@@ -219,7 +222,7 @@ fn outline(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
 
 fn training_at(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
     if has(HAS_TRAINING) {
-        return sample_linear(training, TRAINING, uv).rgb;
+        return sample_linear(training, grids.training, uv).rgb;
     }
     return checker(pixel);
 }
@@ -229,9 +232,9 @@ fn compose(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
         return checker(pixel);
     }
     if has(FORMING) {
-        return sample_spline(generated, GENERATED, uv).rgb;
+        return sample_spline(generated, grids.generated, uv).rgb;
     }
-    let base = sample_linear(generated, GENERATED, uv).rgb;
+    let base = sample_linear(generated, grids.generated, uv).rgb;
     switch view.mode {
         case MODE_PLAIN: {
             return base;
@@ -255,7 +258,7 @@ fn compose(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
             if !has(HAS_TRAINING) {
                 return checker(pixel);
             }
-            let signed = luma(base) - luma(sample_linear(training, TRAINING, uv).rgb);
+            let signed = luma(base) - luma(sample_linear(training, grids.training, uv).rgb);
             return ramp(DIFFERENCE_RAMP, 0.5 + 0.5 * view.gain * signed);
         }
         case MODE_BLINK: {
@@ -271,11 +274,11 @@ fn compose(uv: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
 fn layers(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
     var color = base;
     if has(HAS_CHANGE) {
-        let a = sample_linear(change, CHANGE, uv).r;
+        let a = sample_linear(change, grids.change, uv).r;
         color += (ramp(view.layer_ramp, a) - color) * (view.change * (0.25 + 0.75 * a));
     }
     if has(HAS_ENDING) {
-        let e = sample_linear(ending, ENDING, uv).r;
+        let e = sample_linear(ending, grids.ending, uv).r;
         color += (ramp(view.layer_ramp, e) - color) * (view.ending * (0.25 + 0.75 * e));
     }
     return color;
@@ -284,11 +287,11 @@ fn layers(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
 // The region while a person edits it: the rest darker, a line around it.
 fn edited(base: vec3<f32>, uv: vec2<f32>) -> vec3<f32> {
     let step = vec2<f32>(1.0) / (view.image * view.zoom);
-    let here = sample_linear(matte, MATTE, uv).r;
-    let right = sample_linear(matte, MATTE, uv + vec2<f32>(step.x, 0.0)).r;
-    let left = sample_linear(matte, MATTE, uv - vec2<f32>(step.x, 0.0)).r;
-    let down = sample_linear(matte, MATTE, uv + vec2<f32>(0.0, step.y)).r;
-    let up = sample_linear(matte, MATTE, uv - vec2<f32>(0.0, step.y)).r;
+    let here = sample_linear(matte, grids.matte, uv).r;
+    let right = sample_linear(matte, grids.matte, uv + vec2<f32>(step.x, 0.0)).r;
+    let left = sample_linear(matte, grids.matte, uv - vec2<f32>(step.x, 0.0)).r;
+    let down = sample_linear(matte, grids.matte, uv + vec2<f32>(0.0, step.y)).r;
+    let up = sample_linear(matte, grids.matte, uv - vec2<f32>(0.0, step.y)).r;
     let dx = right - left;
     let dy = down - up;
     let slope = sqrt(dx * dx + dy * dy) * 0.5;

@@ -6,6 +6,8 @@
 mod files;
 #[path = "segmentation/networks.rs"]
 mod networks;
+#[path = "common/protobuf.rs"]
+mod protobuf;
 #[path = "common/pseudo_weights.rs"]
 mod pseudo_weights;
 

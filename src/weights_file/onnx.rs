@@ -341,19 +341,7 @@ impl Stored<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A field whose content has a length.
-    fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![number << 3 | 2];
-        let mut length = content.len();
-        while length >= 128 {
-            bytes.push((length & 127) as u8 | 128);
-            length >>= 7;
-        }
-        bytes.push(length as u8);
-        bytes.extend(content);
-        bytes
-    }
+    use crate::test_protobuf::field;
 
     fn tensor(name: &str, dims: &[u8], values: &[f32]) -> Vec<u8> {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();

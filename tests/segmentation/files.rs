@@ -2,24 +2,12 @@
 
 use super::{
     networks::off,
+    protobuf::field,
     pseudo_weights::{Listing, fixture},
 };
 use candle_core::Tensor;
 use pentimento::segmentation::{Architecture, Segmenter};
 use std::collections::HashMap;
-
-/// A protobuf field whose content has a length.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
-    let mut length = content.len();
-    while length >= 128 {
-        bytes.push((length & 127) as u8 | 128);
-        length >>= 7;
-    }
-    bytes.push(length as u8);
-    bytes.extend(content);
-    bytes
-}
 
 fn stored(name: &str, tensor: &Tensor) -> Vec<u8> {
     let mut bytes = Vec::new();
