@@ -9,15 +9,19 @@ use super::{
 };
 use crate::{
     embedding::{Embedder, Preprocessing},
-    engine::{Eta, compute_pool, read_with_matte},
+    engine::{Eta, compute_pool, read_with_matte, repeating},
+    memorization::MOST_ALIKE,
     segmentation::Segmenter,
     similarity::{IndexBuilder, Prepared, measure_pair},
-    store::{ScoreColumn, ScoreRow, write_scores_with, write_scores_with_null},
+    store::{ScoreColumn, ScoreRow, parse_picture_name, write_scores_with, write_scores_with_null},
     study::{Arithmetic, GalleryImage, Match, PairMeasures, Problem, RegionScores, gallery_names},
 };
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+};
 
 /// Pictures held in memory at once.
 const CHUNK: usize = 32;
@@ -178,8 +182,18 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
         .into_iter()
         .zip(&pixels)
         .filter(|_| args.measures);
+    let groups = match args.measures {
+        true => repeated(&generated, args.alike_within, &pool),
+        false => None,
+    };
+    let alike = |row: &ScoreRow| groups.as_ref()?.get(&row.generated).map(|&n| n as f32);
+    let repeats = groups.as_ref().map(|_| ScoreColumn {
+        name: super::watch::ALIKE,
+        value: &alike,
+    });
     let columns: Vec<ScoreColumn<'_>> = named
         .map(|(name, value)| ScoreColumn { name, value })
+        .chain(repeats)
         .chain(column.iter().map(|name| ScoreColumn { name, value: &cosine }))
         .collect();
     match &null {
@@ -202,6 +216,45 @@ pub fn run(args: &ScoreArgs, common: &Common) -> Result<(), Problem> {
 
 /// Measures of the pixels by names of training image and generated picture.
 type Measured = HashMap<(String, String), PairMeasures>;
+
+/// Size of the largest group of repeating pictures of its prompt that each picture belongs to, by file name; a picture
+/// whose name says no prompt, or that belongs to no group, is left out. `None` where no prompt has two pictures.
+fn repeated(
+    generated: &[GalleryImage],
+    within: f32,
+    pool: &rayon::ThreadPool,
+) -> Option<HashMap<String, usize>> {
+    let mut prompts: BTreeMap<_, Vec<PathBuf>> = BTreeMap::new();
+    for entry in generated {
+        if let Some(name) = parse_picture_name(&entry.name()) {
+            let prompt = (name.cluster, name.prompt);
+            prompts.entry(prompt).or_default().push(entry.path.clone());
+        }
+    }
+    prompts.retain(|_, files| files.len() > 1);
+    if prompts.is_empty() {
+        return None;
+    }
+    let mut sizes = HashMap::new();
+    for ((_, prompt), mut files) in prompts {
+        if files.len() > MOST_ALIKE {
+            eprintln!(
+                "pentimento: of prompt {prompt} the first {MOST_ALIKE} pictures were compared with each other"
+            );
+            files.truncate(MOST_ALIKE);
+        }
+        // What cannot be read was told when it was to be scored.
+        let Some(found) = repeating(&files, within, pool, &|| false) else {
+            continue;
+        };
+        let members = found.members.iter().filter(|_| found.members.len() > 1);
+        sizes.extend(members.filter_map(|&m| {
+            let name = files[m].file_name()?.to_string_lossy().into_owned();
+            Some((name, found.members.len()))
+        }));
+    }
+    Some(sizes)
+}
 
 /// Unit vectors by picture; generated ones are told from training images by the flag.
 type Embeddings = HashMap<(bool, String), Vec<f32>>;

@@ -2,6 +2,7 @@
 //! (arXiv 2508.12148), the groups of training images that repeat each other, what can be counted with them, and
 //! what changed between two runs ([`comparison`]).
 
+mod alike;
 mod assignment;
 mod cliques;
 mod cluster_ids;
@@ -18,6 +19,7 @@ mod reference_heap;
 pub mod roc;
 mod signals;
 
+pub use alike::{Alike, MOST_ALIKE, WITHIN, alike};
 pub use assignment::{Assignment, assign};
 pub use cliques::{Clique, MEMORIZED, largest_clique};
 pub use clusters::{ClusterLimits, cluster, region_clusters};

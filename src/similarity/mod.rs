@@ -29,6 +29,6 @@ pub use index::{Index, IndexBuilder};
 pub use jpeg::{decode_jpeg, encode_jpeg};
 pub use kernel_level::vector_level;
 pub use local_map::local_map;
-pub use measures::measure_pair;
+pub use measures::{Tiled, measure_pair};
 pub use prepared::{PairTerms, Prepared, compare, compare_terms};
 pub use resample::{Filter, resize_gray, resize_lanczos_gray, resize_lanczos_rgb, resize_rgb, resize_rgba};
