@@ -2,7 +2,7 @@
 //!
 //! The rooms, and the one way the arrows between them run:
 //! `app, cli → engine → {memorization, mitigation} → {diffusion, segmentation, embedding, similarity, gallery} → study`;
-//! `engine → report → {render, similarity, gallery, store} → study`; `{segmentation, embedding} → weights_file`; `embedding → similarity` (resizing);
+//! `{diffusion, segmentation} → ops` (arithmetic on slices); `engine → report → {render, similarity, gallery, store} → study`; `{segmentation, embedding} → weights_file`; `embedding → similarity` (resizing);
 //! `engine → store → study`; `{gallery, store, mitigation} → tables → study`; `render` is used by `app` and `report`
 //! only.
 
@@ -19,6 +19,7 @@ pub mod gallery;
 pub mod live;
 pub mod memorization;
 pub mod mitigation;
+pub mod ops;
 mod read_at;
 pub mod render;
 pub mod report;
@@ -29,6 +30,9 @@ pub mod study;
 pub mod tables;
 mod weights_file;
 
+#[cfg(test)]
+#[path = "../tests/common/protobuf.rs"]
+mod test_protobuf;
 #[cfg(test)]
 #[path = "../tests/common/pseudo_weights.rs"]
 mod test_weights;

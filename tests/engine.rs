@@ -10,6 +10,8 @@ mod segmenters;
 
 #[path = "engine/calibration.rs"]
 mod calibration;
+#[path = "engine/generated_masks.rs"]
+mod generated_masks;
 #[path = "engine/map.rs"]
 mod map;
 #[path = "engine/masks.rs"]

@@ -27,6 +27,10 @@ mod many;
 mod many_pictures;
 #[path = "window/map.rs"]
 mod map;
+#[path = "common/pseudo_weights.rs"]
+mod pseudo_weights;
+#[path = "window/real_engine.rs"]
+mod real_engine;
 #[path = "window/region.rs"]
 mod region;
 #[path = "window/report.rs"]

@@ -63,6 +63,8 @@ pub enum Action {
     SetThresholds(Thresholds, Option<u64>),
     /// Take the foregrounds of the training images from the masks in a folder, or from the segmenter.
     Mattes(Option<PathBuf>),
+    /// Take the foregrounds of generated pictures from the masks in a folder, or from the segmenter.
+    GeneratedMattes(Option<PathBuf>),
     /// Choose pictures on the Field, or let them go.
     Lasso(Option<Arc<Lasso>>),
     /// Change how the Stage draws.

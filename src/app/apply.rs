@@ -210,6 +210,7 @@ impl App {
             Action::Command(command) => self.run_command(ctx, command),
             Action::Open(path) => self.open(path),
             Action::Mattes(folder) => self.submit(Job::Mattes(folder)),
+            Action::GeneratedMattes(folder) => self.submit(Job::GeneratedMattes(folder)),
             Action::Survey(folder) => self.submit(Job::Survey(folder)),
             Action::Import(job) => {
                 state.import = None;
@@ -641,6 +642,7 @@ impl App {
             }
             Command::SuggestedThresholds => self.suggest_thresholds(),
             Command::Calibrate => self.calibrate(),
+            Command::Repeats => self.submit(Job::Repeats(crate::memorization::WITHIN)),
             Command::Undo => {
                 let now = state.moment();
                 if let Some(moment) = state.history.undo(now) {

@@ -87,6 +87,8 @@ pub enum Command {
     SuggestedThresholds,
     /// Measure the gallery's null.
     Calibrate,
+    /// Look for pictures of a prompt that repeat each other.
+    Repeats,
     /// Undo.
     Undo,
     /// Redo.
@@ -212,6 +214,7 @@ impl Command {
             ReferenceThresholds,
             SuggestedThresholds,
             Calibrate,
+            Repeats,
             Undo,
             Redo,
         ]);
@@ -362,6 +365,10 @@ impl Command {
                 "Calibrate on the gallery",
                 "Measure what the gallery's own unrelated pictures score (its null)",
             ),
+            Self::Repeats => (
+                "Compare pictures with each other",
+                "The largest group of each prompt's pictures that all repeat each other (Carlini et al.'s cliques)",
+            ),
             Self::Undo => ("Undo", "Take back a change of thresholds or selection"),
             Self::Redo => ("Redo", "Do again what was undone"),
             Self::Palette => ("Commands…", "Find any command by name"),
@@ -478,6 +485,7 @@ impl Command {
             | Self::ReferenceThresholds
             | Self::SuggestedThresholds
             | Self::Calibrate
+            | Self::Repeats
             | Self::ToggleTheme
             | Self::ResetLayout
             | Self::ShowInFolder

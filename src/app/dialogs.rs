@@ -38,6 +38,8 @@ pub enum Wanted {
     ImportMattes,
     /// A folder of masks of the training images.
     Mattes,
+    /// A folder of masks of the pictures of a run.
+    GeneratedMattes,
 }
 
 impl Default for Dialogs {
@@ -56,9 +58,11 @@ impl Dialogs {
         let started = thread::Builder::new().name("file dialog".into()).spawn(move || {
             let asked = Instant::now();
             let picked = match wanted {
-                Wanted::Folder | Wanted::ImportFolder | Wanted::ImportMattes | Wanted::Mattes => {
-                    wait(dialog.pick_folder())
-                }
+                Wanted::Folder
+                | Wanted::ImportFolder
+                | Wanted::ImportMattes
+                | Wanted::Mattes
+                | Wanted::GeneratedMattes => wait(dialog.pick_folder()),
                 Wanted::File | Wanted::ImportTable | Wanted::ImportPrompts => wait(dialog.pick_file()),
             };
             let path = picked.map(|handle| handle.path().to_path_buf());

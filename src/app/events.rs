@@ -41,6 +41,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
             }
         }
         Event::Opened(outline) => opened(state, thumbnails, outline),
+        Event::GeneratedMattes(folder) => state.study.set_generated_mattes(folder),
         Event::Model(facts) => state.model = Some(facts),
         Event::Device(words) => state.device = words,
         Event::Variant(variant) => {
@@ -65,7 +66,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Segmenter(words) => state.segmenter = words,
         Event::ClickSegmenter(words) => words.clone_into(&mut state.click_segmenter),
         Event::Refined(refined) => state.refined(&refined),
-        Event::Rescored(generation) => state.rescored(generation),
+        Event::Rescored(generation, since) => state.rescored(generation, since),
         // Its variants came before it.
         Event::Located(..) => {}
         Event::GalleryReady => state.study.gallery_ready = true,
@@ -76,6 +77,7 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         Event::Skipped(skipped) => state.skipped = skipped,
         // The window takes it: the panes are not part of the state.
         Event::Layout(_) => {}
+        Event::Repeats(repeats) => state.repeats = Some(repeats),
         Event::Null(null) => {
             if std::mem::take(&mut state.suggest_when_measured) {
                 state.take_suggestion(&null);
@@ -162,6 +164,7 @@ fn opened(state: &mut State, thumbnails: &mut Thumbnails, outline: Arc<StudyOutl
     state.history.clear();
     state.selection = super::state::Selection::default();
     state.null = None;
+    state.repeats = None;
     state.labels = None;
     state.band = None;
     state.signals = super::detecting::Detecting::default();

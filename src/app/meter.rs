@@ -20,6 +20,18 @@ pub struct Meter {
     causes: VecDeque<(Instant, String)>,
     frames: u64,
     rows: usize,
+    rescored: Option<Rescored>,
+}
+
+/// The way from the end of a stroke on the Stage to the frame that shows the new verdict.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rescored {
+    /// Milliseconds of the last one.
+    pub last: f32,
+    /// Milliseconds of the longest one.
+    pub most: f32,
+    /// How many there were.
+    pub count: usize,
 }
 
 /// What is told of the window's costs.
@@ -47,6 +59,8 @@ pub struct Figures {
     pub jobs: usize,
     /// Milliseconds from the program's start to the end of its first frame.
     pub first_frame: Option<u32>,
+    /// Strokes that changed a region, and how long their verdicts took.
+    pub rescored: Option<Rescored>,
     /// Pictures laid out on the Field so far, and how often its density was coloured.
     pub field: (u64, u64),
 }
@@ -72,6 +86,22 @@ impl Meter {
         while self.causes.len() > MOST || self.causes.front().is_some_and(|(at, _)| old(at)) {
             self.causes.pop_front();
         }
+    }
+
+    /// A frame shows the verdict of a region that was finished `wait` ago.
+    pub fn verdict_shown(&mut self, wait: Duration) {
+        let last = wait.as_secs_f32() * 1000.0;
+        let former = self.rescored.unwrap_or(Rescored {
+            last,
+            most: last,
+            count: 0,
+        });
+        self.rescored = Some(Rescored {
+            last,
+            most: former.most.max(last),
+            count: former.count + 1,
+        });
+        log::info!("the edited region's verdict was shown {last:.0} ms after the stroke");
     }
 
     /// Times, causes and rows; the rest is for the caller to fill in.
@@ -100,6 +130,7 @@ impl Meter {
             max: lengths.last().copied().unwrap_or(0.0),
             causes,
             rows: self.rows,
+            rescored: self.rescored,
             ..Figures::default()
         }
     }

@@ -51,7 +51,7 @@ pub use derived::{Derived, Points};
 pub use detecting::{Detecting, SignalsShown};
 pub use lasso::Lasso;
 pub use layout::{Layout, Pane, default_layout, is_complete};
-pub use meter::Figures;
+pub use meter::{Figures, Rescored};
 pub use offscreen::{Control, Offscreen, View};
 pub use region::{Edited, Edits, Packed, RegionAction, RegionState, Tool};
 pub use state::{Camera, Notice, OverlaySettings, Selection, State};

@@ -7,7 +7,7 @@ use crate::{
     study::{Generation, GenerationKey},
 };
 use image::GrayImage;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 /// Names a picture of A or B.
 pub type Subject = (GenerationKey, Option<Arc<str>>);
@@ -142,8 +142,10 @@ pub struct RegionState {
     pub waiting: Vec<RegionRequest>,
     /// Questions for SAM, on their way to the engine.
     pub asking: Option<RefineJob>,
-    /// Pictures whose new scores are not there yet.
-    pub pending: Vec<Subject>,
+    /// Pictures whose new scores are not there yet, and since when they are awaited.
+    pub pending: BTreeMap<Subject, Instant>,
+    /// Strokes whose scores are shown in this frame: when each ended.
+    pub answered: Vec<Instant>,
     /// Whether a question for SAM is out.
     pub finding: bool,
     /// The region on the Stage does not count any more: the pair is to be read anew, not put together from what is shown.
@@ -162,7 +164,8 @@ impl Default for RegionState {
             version: 0,
             waiting: Vec::new(),
             asking: None,
-            pending: Vec::new(),
+            pending: BTreeMap::new(),
+            answered: Vec::new(),
             finding: false,
             reread: false,
         }
@@ -329,6 +332,7 @@ impl State {
     }
 
     fn end_stroke(&mut self) {
+        let since = Instant::now();
         let Some(mut draft) = self.region.draft.take() else {
             return;
         };
@@ -351,11 +355,12 @@ impl State {
             entry.used(draft.tool);
         }
         self.show_region(draft.matte);
-        self.send_region(&subject);
+        self.send_region(&subject, since);
     }
 
     /// Back to the segmenter's own region, undoably.
     pub(super) fn reset_region(&mut self) {
+        let since = Instant::now();
         let Some(subject) = self.ensure_entry() else {
             return;
         };
@@ -365,7 +370,7 @@ impl State {
         }
         self.history.before(self.moment(), None);
         Arc::make_mut(&mut self.region.edits).insert(subject.clone(), reset);
-        self.send_region(&subject);
+        self.send_region(&subject, since);
     }
 
     /// Grows or shrinks the brush by a step.
@@ -392,6 +397,7 @@ impl State {
 
     /// SAM's answer becomes the region, unless another question was asked since.
     pub(super) fn refined(&mut self, refined: &Refined) {
+        let since = Instant::now();
         self.region.finding = false;
         let subjects = self.region.edits.iter();
         let mut subjects = subjects.filter(|(s, e)| s.0 == refined.generation && e.clicks == refined.clicks);
@@ -405,11 +411,11 @@ impl State {
         if self.current().is_some_and(|g| subject_of(g) == subject) {
             self.show_region(GrayImage::clone(&refined.matte));
         }
-        self.send_region(&subject);
+        self.send_region(&subject, since);
     }
 
-    /// Sends a picture's region to be compared and saved.
-    fn send_region(&mut self, subject: &Subject) {
+    /// Sends a picture's region, which a person finished at `since`, to be compared and saved.
+    fn send_region(&mut self, subject: &Subject, since: Instant) {
         let known = match &subject.1 {
             Some(variant) => self.study.generation_of(variant, subject.0),
             None => self.study.generation_as_is(subject.0),
@@ -422,14 +428,14 @@ impl State {
             generation: generation.clone(),
             matte: matte.map(Arc::new),
             tools: edited.names(),
+            since,
         });
-        if !self.region.pending.contains(subject) {
-            self.region.pending.push(subject.clone());
-        }
+        self.region.pending.insert(subject.clone(), since);
     }
 
     /// Takes the regions of another moment; those that differ are compared anew.
     pub(super) fn bring_back_regions(&mut self, edits: Edits) {
+        let since = Instant::now();
         let former = std::mem::replace(&mut self.region.edits, edits);
         self.region.draft = None;
         let now = self.region.edits.clone();
@@ -442,7 +448,7 @@ impl State {
             if let Some(matte) = edited.matte.as_ref().and_then(Packed::matte).filter(|_| shown) {
                 self.show_region(matte);
             }
-            self.send_region(subject);
+            self.send_region(subject, since);
         }
         // What was first edited after that moment stays as that edit's own undo has left it.
         let edits = Arc::make_mut(&mut self.region.edits);
@@ -458,14 +464,19 @@ impl State {
         self.region.version += 1;
     }
 
-    /// Takes in a picture that was compared anew.
-    pub(super) fn rescored(&mut self, generation: Arc<Generation>) {
+    /// Takes in a picture that was compared anew with the region that was finished at `since`.
+    pub(super) fn rescored(&mut self, generation: Arc<Generation>, since: Instant) {
         let subject = subject_of(&generation);
-        self.region.pending.retain(|s| *s != subject);
-        let own = generation.edit.is_none();
+        // The answer to a former stroke is shown, but the last one's is still awaited.
+        if self.region.pending.get(&subject) == Some(&since) {
+            self.region.pending.remove(&subject);
+            self.region.answered.push(since);
+        }
+        // The Stage shows what was drawn; the segmenter's matte, or one from a file, has to be read again.
+        let drawn = self.region.edits.get(&subject).is_some_and(|e| e.matte.is_some());
+        let reread = generation.edit.is_none() || !drawn;
         self.study.insert(generation);
-        if own {
-            // The Stage shows what was drawn; the segmenter's matte has to be read again.
+        if reread {
             self.reread_pair();
         }
     }

@@ -16,7 +16,7 @@ use super::{
     weights_dialog::WeightsDialog,
 };
 use crate::{
-    engine::{BandFile, CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress},
+    engine::{BandFile, CancelToken, Job, JobId, ModelFacts, PairRequest, PairView, Progress, Repeats},
     fetch::Progress as Fetched,
     memorization::null::Null,
     render::{Highlight, Mode, Ramp},
@@ -43,6 +43,8 @@ pub struct State {
     pub thresholds: Thresholds,
     /// What the gallery's own unrelated pictures score, once measured.
     pub null: Option<Arc<Null>>,
+    /// Pictures of a prompt that repeat each other, once looked for.
+    pub repeats: Option<Arc<Repeats>>,
     /// Labels of pictures, in place of the classes of the prompt list.
     pub labels: Option<Arc<Labels>>,
     /// How well signs of memorization tell, and what is shown of it.
@@ -173,6 +175,8 @@ pub enum PathFor {
     Import,
     /// Masks of the training images.
     Mattes,
+    /// Masks of generated pictures.
+    GeneratedMattes,
 }
 
 /// State of the command palette.

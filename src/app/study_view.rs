@@ -13,6 +13,7 @@ use crate::{
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -89,6 +90,13 @@ impl StudyView {
         };
         self.odd_places = self.prompts.iter().enumerate().rev().filter_map(odd).collect();
         self.outline = Some(outline);
+    }
+
+    /// Takes in where masks of generated pictures come from.
+    pub fn set_generated_mattes(&mut self, folder: Option<PathBuf>) {
+        if let Some(outline) = &mut self.outline {
+            Arc::make_mut(outline).generated_mattes = folder;
+        }
     }
 
     /// The study's parts; `None` before one is open.

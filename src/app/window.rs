@@ -280,6 +280,7 @@ impl App {
                 (Wanted::ImportPrompts, Some(open)) => open.list = path.display().to_string(),
                 (Wanted::ImportMattes, Some(open)) => open.mattes = path.display().to_string(),
                 (Wanted::Mattes, _) => self.actions.push(Action::Mattes(Some(path))),
+                (Wanted::GeneratedMattes, _) => self.actions.push(Action::GeneratedMattes(Some(path))),
                 (Wanted::ImportTable | Wanted::ImportPrompts | Wanted::ImportMattes, None) => {}
                 (Wanted::Folder | Wanted::File, _) => self.actions.push(Action::Open(path)),
             }
@@ -313,6 +314,10 @@ impl App {
             Wanted::Mattes => {
                 self.state.open.path = true;
                 self.state.open.path_for = PathFor::Mattes;
+            }
+            Wanted::GeneratedMattes => {
+                self.state.open.path = true;
+                self.state.open.path_for = PathFor::GeneratedMattes;
             }
             Wanted::ImportFolder => {
                 self.state.open.path = true;
@@ -434,6 +439,9 @@ impl App {
         self.keep_layout(&ctx);
         let causes = ctx.repaint_causes().into_iter().map(|c| c.to_string());
         self.meter.end(self.rows, causes);
+        for ended in std::mem::take(&mut self.state.region.answered) {
+            self.meter.verdict_shown(ended.elapsed());
+        }
         if let Some(started) = self.started.take() {
             let first = started.elapsed().as_millis() as u32;
             ::log::info!("first frame {first} ms after the start");
@@ -568,12 +576,14 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
             PathFor::Open => "Folder or file to open",
             PathFor::Import => "Folder of pictures to import",
             PathFor::Mattes => "Folder of masks of the training images",
+            PathFor::GeneratedMattes => "Folder of masks of generated pictures",
         });
         let mut text = cx.state.path_draft.clone();
         let hint = match wanted {
             PathFor::Open => "a study, a checkpoint, a gallery, or a list of prompts",
             PathFor::Import => "finished pictures, compared with the open gallery",
             PathFor::Mattes => "white where the foreground is, named like their images",
+            PathFor::GeneratedMattes => "white inside, named as the run stores them: img_0000_00.png",
         };
         let id = egui::Id::unique("path to open");
         // A field that does not own the keyboard yet drops its selection: it is made until then.
@@ -608,6 +618,7 @@ fn path_field(ctx: &Context, cx: &mut Cx<'_>) {
                     PathFor::Open => Action::Open(path),
                     PathFor::Import => Action::Survey(path),
                     PathFor::Mattes => Action::Mattes(Some(path)),
+                    PathFor::GeneratedMattes => Action::GeneratedMattes(Some(path)),
                 });
             }
             if ui.button("Cancel").clicked() {

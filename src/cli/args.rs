@@ -241,6 +241,10 @@ pub struct ScoreArgs {
     /// Also write SSIM, SSIM under the mattes and tiled L2 of each pair as further columns; they never enter a verdict
     #[arg(long)]
     pub measures: bool,
+    /// With --measures: pictures of a prompt at most this far apart (tiled L2) repeat each other; the size of the
+    /// largest group (clique) that a picture belongs to is a further column
+    #[arg(long, value_name = "DISTANCE", requires = "measures", default_value_t = crate::memorization::WITHIN)]
+    pub alike_within: f32,
     /// Weights of SSCD (a file), or a folder of DINOv2 or CLIP: adds a column with the cosine of the pictures' embeddings
     #[arg(long)]
     pub embedder: Option<PathBuf>,
@@ -267,8 +271,9 @@ pub struct ScanArgs {
     /// Segmenter folder or weights file, for --generated without a study; the demo study's when not given
     #[arg(long, requires = "gallery")]
     pub segmenter: Option<PathBuf>,
-    /// Folder of ready-made mattes for the generated pictures (NAME.png)
-    #[arg(long, requires = "generated")]
+    /// Folder of ready-made mattes for the generated pictures (NAME.png); for pictures drawn here named as the run
+    /// stores them (img_0003_01.png), with --variant in a subfolder of the variant's name
+    #[arg(long)]
     pub masks_generated: Option<PathBuf>,
     /// How the names of the generated pictures say prompt and seed, like {prompt}_{seed} or {text}-{seed}; as FB-Mem
     /// writes them (img_0003_01.png, 3_1.jpg, 2_img_0003_01.jpg) when not given
@@ -318,6 +323,10 @@ pub struct ScanArgs {
     /// training image as further columns of scores.csv and in --json; they never enter a verdict
     #[arg(long)]
     pub measures: bool,
+    /// With --measures: pictures of a prompt at most this far apart (tiled L2) repeat each other; the size of the
+    /// largest group (clique) that a picture belongs to is a further column
+    #[arg(long, value_name = "DISTANCE", requires = "measures", default_value_t = crate::memorization::WITHIN)]
+    pub alike_within: f32,
     /// Only this part of the pictures: 2/16 for the second of sixteen. The run lies in OUT/shard-02-of-16;
     /// `pentimento merge OUT --out RUN` joins the parts
     #[arg(long)]

@@ -103,12 +103,19 @@ pub fn run(args: &ScanArgs, common: &Common) -> Result<(), Problem> {
     if !common.quiet {
         eprintln!("{}", plan.words());
     }
+    if let Some(folder) = &args.masks_generated {
+        let (masks, _) = handle.submit(Job::GeneratedMattes(Some(folder.clone())));
+        watch.until_done(&handle, masks)?;
+    }
     let (generate, _) = handle.submit(Job::Generate(job));
     watch.until_done(&handle, generate)?;
 
     if args.null.is_some() {
         let (calibrate, _) = handle.submit(Job::Calibrate);
         watch.until_done(&handle, calibrate)?;
+    }
+    if args.measures {
+        repeats(&handle, &mut watch, args.alike_within)?;
     }
     watch.write_scores(&out, args.null.is_some(), args.measures)?;
     watch.write_skipped(&out)?;
@@ -168,12 +175,26 @@ fn import(args: &ScanArgs, folder: &Path, handle: &EngineHandle, mut watch: Watc
         let (calibrate, _) = handle.submit(Job::Calibrate);
         watch.until_done(handle, calibrate)?;
     }
+    if args.measures {
+        repeats(handle, &mut watch, args.alike_within)?;
+    }
     watch.write_scores(&args.out, args.null.is_some(), args.measures)?;
     watch.write_skipped(&args.out)?;
     let outline = watch.outline.clone().unwrap_or_default();
     let judged = watch.judged.values().map(|g| &**g);
     let tallies = tally_by_group(judged, &outline.prompts, &outline.thresholds);
     print_summary(&tallies, &outline, None, &watch, &args.out, args)
+}
+
+/// Looks for pictures of a prompt that repeat each other, where a prompt has two.
+fn repeats(handle: &EngineHandle, watch: &mut Watch, within: f32) -> Result<(), Problem> {
+    let mut prompts: Vec<u32> = watch.judged.keys().map(|key| key.prompt).collect();
+    prompts.sort_unstable();
+    if prompts.windows(2).all(|two| two[0] != two[1]) {
+        return Ok(());
+    }
+    let (job, _) = handle.submit(Job::Repeats(within));
+    watch.until_done(handle, job)
 }
 
 fn prompts_from(file: &Path) -> Result<Vec<crate::study::Prompt>, Problem> {

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use crate::{
-    engine::{EngineHandle, Event, JobId},
+    engine::{EngineHandle, Event, JobId, Repeats},
     memorization::null::Null,
     store::{SKIPPED_FILE, ScoreColumn, ScoreRow, write_scores_with, write_scores_with_null, write_skipped},
     study::{
@@ -15,6 +15,9 @@ use std::{
     sync::Arc,
 };
 
+/// Column with the size of the largest group of repeating pictures that a picture belongs to.
+pub(super) const ALIKE: &str = "Alike pictures of the prompt";
+
 /// What was heard so far.
 pub(super) struct Watch {
     console: Console,
@@ -26,6 +29,8 @@ pub(super) struct Watch {
     pub written: Vec<PathBuf>,
     /// The gallery's null, once it was measured.
     pub null: Option<Arc<Null>>,
+    /// Pictures that repeat each other, once that was looked for.
+    pub repeats: Option<Arc<Repeats>>,
     /// Files that were left out.
     pub skipped: Arc<Vec<Skipped>>,
 }
@@ -38,6 +43,7 @@ impl Watch {
             judged: BTreeMap::new(),
             written: Vec::new(),
             null: None,
+            repeats: None,
             skipped: Arc::default(),
         }
     }
@@ -80,10 +86,17 @@ impl Watch {
         let cosine = |row: &ScoreRow| of(row)?.embedding.as_ref().map(|e| e.cosine);
         let by = best.values().find_map(|m| m.embedding.as_ref());
         let by = by.map(|e| format!("{} cosine", e.by));
+        let groups = self.groups();
+        let alike = |row: &ScoreRow| groups.get(&row.generated).map(|&n| n as f32);
+        let repeated = self.repeats.as_ref().map(|_| ScoreColumn {
+            name: ALIKE,
+            value: &alike,
+        });
         let columns: Vec<ScoreColumn<'_>> = PairMeasures::NAMES
             .into_iter()
             .zip(&pixels)
             .map(|(name, value)| ScoreColumn { name, value })
+            .chain(repeated)
             .chain(by.iter().map(|name| ScoreColumn { name, value: &cosine }))
             .filter(|_| with_measures)
             .collect();
@@ -93,6 +106,17 @@ impl Watch {
             }
             None => write_scores_with(&path, &rows, &columns),
         }
+    }
+
+    /// Size of the group of repeating pictures that each picture belongs to, by file name.
+    fn groups(&self) -> HashMap<String, usize> {
+        let judged = self.judged.values().filter_map(|g| {
+            let found = self.repeats.as_ref()?.of(g)?;
+            let member = found.seeds.len() > 1 && found.seeds.contains(&g.key.seed);
+            let name = g.image.file_name()?.to_string_lossy().into_owned();
+            member.then_some((name, found.seeds.len()))
+        });
+        judged.collect()
     }
 
     /// Other measures by picture, as JSON.
@@ -129,15 +153,17 @@ impl Watch {
             judged,
             written,
             null,
+            repeats,
             skipped,
         } = self;
         let early = "Everything finished so far is in the run folder.";
         follow(console, handle, job, early, |event, console| match event {
             Event::Opened(opened) => *outline = Some(opened),
-            Event::Judged(generation) => {
+            Event::Judged(generation) | Event::Rescored(generation, _) => {
                 judged.insert(generation.key, generation);
             }
             Event::Written(path) => written.push(path),
+            Event::Repeats(found) => *repeats = Some(found),
             Event::Null(measured) => *null = Some(measured),
             Event::Skipped(files) => *skipped = files,
             Event::Approximate(how) => {

@@ -3,6 +3,7 @@
 use super::{
     CancelToken, Event, GenerateJob, JobId, JobKind,
     drawing::{Drawing, eye},
+    generated_masks::MaskTally,
     session::Session,
     small::THUMBNAIL_SIDE,
     worker::Outcome,
@@ -59,7 +60,7 @@ impl Session {
         let total = work.iter().map(|(_, seeds)| seeds.len()).sum();
         let mut progress = self.teller.progress(id, JobKind::Generate, total);
         progress.at(0.0);
-        let mut done = 0;
+        let (mut done, mut masks) = (0, MaskTally::default());
         for (prompt, seeds) in work {
             if cancel.is_cancelled() {
                 return Ok(Outcome::Stopped);
@@ -96,9 +97,17 @@ impl Session {
                     self.tell_judged(generation);
                 }
             }
+            if self.outline.generated_mattes.is_some() {
+                let name = variant.map(|v| Arc::<str>::from(v.name.as_str()));
+                let pictures = keys
+                    .iter()
+                    .filter_map(|&key| self.shelf.generation(key, name.clone()));
+                pictures.for_each(|generation| self.give_mask(&generation, &mut masks));
+            }
             done += seeds.len();
             progress.at(done as f64);
         }
+        self.tell_masks(&masks);
         Ok(Outcome::Done)
     }
 

@@ -151,6 +151,7 @@ impl Session {
             root: None,
             model: None,
             suggested: None,
+            generated_mattes: None,
             variants: Vec::new(),
             prompts,
             seeds,

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out. Small and typed; large data crosses as `Arc`.
 
-use super::{BandFile, Compared, Detected, Findings, LocateJob, ModelFacts, Partner, Small};
+use super::{BandFile, Compared, Detected, Findings, LocateJob, ModelFacts, Partner, Repeats, Small};
 use crate::{
     memorization::null::Null,
     report::PageOptions,
@@ -18,7 +18,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Numbers the jobs of one engine.
@@ -59,6 +59,11 @@ pub enum Job {
     OpenGallery(PathBuf),
     /// Take the foregrounds of the training images from the masks in a folder (`NAME.png`), or from the segmenter again.
     Mattes(Option<PathBuf>),
+    /// Take the foregrounds of generated pictures from masks in a folder, each named like the picture in its run
+    /// (`img_0000_00.png`; for a variant's in a subfolder of its name), or from the segmenter again. Answered by
+    /// [`Event::GeneratedMattes`], then by [`Event::Rescored`] for every picture that changed; pictures drawn later are
+    /// given theirs as they are judged.
+    GeneratedMattes(Option<PathBuf>),
     /// Look at a folder of generated pictures; answered by [`Event::Surveyed`].
     Survey(PathBuf),
     /// Segment and compare a folder of generated pictures, into a run of their own.
@@ -67,6 +72,8 @@ pub enum Job {
     Calibrate,
     /// Find the region of a picture that a person points at; see [`Event::Refined`].
     Refine(RefineJob),
+    /// Look for pictures of a prompt that repeat each other, at most this tiled distance apart; see [`Event::Repeats`].
+    Repeats(f32),
     /// Lay the open study's gallery out on a plane, see [`Event::Map`].
     Map,
     /// Segment and compare a finished picture that another program pushed, into a run of pushed pictures.
@@ -235,10 +242,14 @@ pub enum JobKind {
     Calibrate,
     /// Segmenting and comparing imported pictures.
     Import,
+    /// Giving generated pictures their masks.
+    Masks,
     /// Finding a region that was pointed at.
     Refine,
     /// Turning gallery images into vectors.
     Embed,
+    /// Comparing the pictures of a prompt with each other.
+    Repeats,
     /// Laying the gallery out.
     Map,
     /// Making and measuring the shortlist of a large gallery.
@@ -261,6 +272,7 @@ impl JobKind {
         match self {
             Self::Open => "Opening",
             Self::Segment => "Segmenting the gallery",
+            Self::Masks => "Comparing pictures with their masks",
             Self::Refine => "Finding the region",
             Self::PrepareGallery => "Preparing the gallery",
             Self::Cluster => "Grouping the gallery",
@@ -268,6 +280,7 @@ impl JobKind {
             Self::Import => "Comparing imported pictures",
             Self::Calibrate => "Calibrating on the gallery",
             Self::Embed => "Embedding the gallery",
+            Self::Repeats => "Comparing pictures with each other",
             Self::Map => "Laying out the gallery",
             Self::Shortlist => "Making the shortlist",
             Self::Locate => "Locating",
@@ -425,8 +438,13 @@ pub enum Event {
     Judged(Arc<Generation>),
     /// The layout of the window kept for the open study, as text that nobody has checked.
     Layout(String),
+    /// Pictures of a prompt that repeat each other, of all that are shown.
+    Repeats(Arc<Repeats>),
+    /// Where masks of generated pictures come from, from now on.
+    GeneratedMattes(Option<PathBuf>),
     /// Answer to an edited region: the picture, compared anew and saved beside its record; as it was when that failed.
-    Rescored(Arc<Generation>),
+    /// With the request's [`RegionRequest::since`](super::RegionRequest::since).
+    Rescored(Arc<Generation>, Instant),
     /// A pair for the Stage.
     Pair(Arc<PairView>),
     /// A training image was made ready before it was chosen.

@@ -214,6 +214,9 @@ impl Session {
         if cancel.is_cancelled() || self.prepare_gallery(id, cancel)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
+        if self.give_masks_to(id, cancel, None)? == Outcome::Stopped {
+            return Ok(Outcome::Stopped);
+        }
         if let Some(facts) = facts {
             // Weights that do not fit are not read before somebody asks for a picture.
             let estimate = facts.estimate(&self.outline.sampling);

@@ -15,7 +15,7 @@ use crate::{
 use crossbeam_channel::Receiver;
 use image::GrayImage;
 use rayon::ThreadPool;
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Instant};
 
 /// A region that a person has edited.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ pub struct RegionRequest {
     pub matte: Option<Arc<GrayImage>>,
     /// What it was drawn with: “brush”, “lasso”, “clicks”.
     pub tools: Vec<String>,
+    /// When the person was done with it; the answer brings it back, so that the wait is measured and an answer to a
+    /// former stroke is told from that to the last.
+    pub since: Instant,
 }
 
 /// What a picture's region is compared with.
@@ -50,21 +53,24 @@ pub(super) fn serve(requests: &Receiver<RegionRequest>, shelf: &Shelf, pool: &Th
                 Ok(generation) => {
                     let generation = Arc::new(generation);
                     shelf.put(generation.clone());
-                    teller.tell(Event::Rescored(generation));
+                    teller.tell(Event::Rescored(generation, request.since));
                 }
                 Err(problem) => {
                     log::warn!("{problem}");
                     teller.tell(Event::Notice(problem));
                     let known = &request.generation;
                     let known = shelf.generation(known.key, known.variant.clone());
-                    teller.tell(Event::Rescored(known.unwrap_or(request.generation)));
+                    teller.tell(Event::Rescored(
+                        known.unwrap_or(request.generation),
+                        request.since,
+                    ));
                 }
             }
         }
     }
 }
 
-fn answer(
+pub(super) fn answer(
     request: &RegionRequest,
     shelf: &Shelf,
     pool: &ThreadPool,

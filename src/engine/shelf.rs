@@ -55,6 +55,13 @@ impl Shelf {
         self.contents().generations.insert(key, generation);
     }
 
+    /// All pictures, those of the checkpoint as it is first, by prompt and seed.
+    pub fn all(&self) -> Vec<Arc<Generation>> {
+        let mut all: Vec<_> = self.contents().generations.values().cloned().collect();
+        all.sort_by(|a, b| (&a.variant, a.key).cmp(&(&b.variant, b.key)));
+        all
+    }
+
     /// The pictures by their file names without ending. A name that two pictures share is left out.
     pub fn by_file_name(&self) -> HashMap<String, GenerationKey> {
         let mut found: HashMap<String, Option<GenerationKey>> = HashMap::new();

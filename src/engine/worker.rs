@@ -103,16 +103,18 @@ pub fn start(side: EngineSide, options: EngineOptions, wake: Wake) -> io::Result
                     Job::Generate(job) => session.generate(id, &cancel, &job),
                     Job::OpenGallery(folder) => session.open_gallery(id, &cancel, folder),
                     Job::Mattes(folder) => session.take_mattes(id, &cancel, folder),
+                    Job::GeneratedMattes(folder) => session.take_generated_mattes(id, &cancel, folder),
                     Job::Survey(folder) => session.survey(&folder),
                     Job::Import(job) => session.import(id, &cancel, &job),
                     Job::Calibrate => session.calibrate(id, &cancel),
                     Job::Refine(job) => session.refine(id, &cancel, &job),
+                    Job::Repeats(within) => session.repeats(id, &cancel, within),
                     Job::Map => session.map(id, &cancel),
                     Job::Take(job) => session.take(id, &cancel, &job),
                     Job::Locate(job) => session.locate(id, &cancel, &job),
                     Job::EarlierResults { sampling, variant } => {
                         session.tell_earlier_results(&sampling, variant.as_deref());
-                        Ok(Outcome::Done)
+                        session.give_masks_to(id, &cancel, variant.as_ref().map(|v| v.name.as_str()))
                     }
                     Job::SaveVariant(path, variant) => session.save_variant(&path, &variant),
                     Job::Report(job) => session.report(id, &cancel, &job),

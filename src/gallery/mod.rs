@@ -15,5 +15,5 @@ pub use decode::{
     decode_rgba, read_image_file, thumbnail,
 };
 pub use mattes::{MatteCache, PictureKey, write_matte};
-pub use scan::{ScannedGallery, is_image_name, scan, scan_flat, take_mattes};
+pub use scan::{ScannedGallery, is_image_name, mask_named, scan, scan_flat, take_mattes};
 pub use tree::{MAX_DEPTH, MAX_FOLDERS};

@@ -200,6 +200,17 @@ fn without_matte(images: &[GalleryImage], folder: &Path) -> Option<Problem> {
     )
 }
 
+/// The mask of the picture of this path or name: a file of the same name with the ending of any picture format, PNG
+/// before all others.
+pub fn mask_named(path: &Path) -> Option<PathBuf> {
+    let endings = EXTENSIONS
+        .iter()
+        .flat_map(|e| [(*e).to_owned(), e.to_uppercase()]);
+    endings
+        .map(|e| path.with_extension(e))
+        .find(|file| file.is_file())
+}
+
 /// Gives the images of a gallery in `root` the mattes of another folder, in place of those they had. The notice, if
 /// any, says which have none.
 ///

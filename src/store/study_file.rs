@@ -41,6 +41,8 @@ pub struct StudyFile {
     pub captions: Option<PathBuf>,
     /// Folder of ready-made mattes of the training images.
     pub mattes: Option<PathBuf>,
+    /// Folder of masks of generated pictures.
+    pub generated_mattes: Option<PathBuf>,
     /// Segmenter folder.
     pub segmenter: Option<PathBuf>,
     /// Weights of SAM or MobileSAM.
@@ -114,6 +116,7 @@ impl StudyFile {
 
         let mut model = file.section("model")?;
         let mut gallery = file.section("gallery")?;
+        let mut generated = file.section("generated")?;
         let mut segmenter = file.section("segmenter")?;
         let mut embedder = file.section("embedder")?;
         let mut prompts = file.section("prompts")?;
@@ -131,6 +134,7 @@ impl StudyFile {
             gallery: part(&mut gallery, "path", &root)?,
             captions: part(&mut gallery, "captions", &root)?,
             mattes: part(&mut gallery, "mattes", &root)?,
+            generated_mattes: part(&mut generated, "mattes", &root)?,
             segmenter: part(&mut segmenter, "path", &root)?,
             click_segmenter: part(&mut segmenter, "click", &root)?,
             embedder: part(&mut embedder, "path", &root)?,
@@ -149,11 +153,12 @@ impl StudyFile {
         for (keys, known) in [
             (
                 &file,
-                "format, name, [model], [gallery], [segmenter], [embedder], [prompts], [sampling], \
+                "format, name, [model], [gallery], [generated], [segmenter], [embedder], [prompts], [sampling], \
                  [thresholds], [[variants]]",
             ),
             (&model, "path"),
             (&gallery, "path, captions, mattes"),
+            (&generated, "mattes"),
             (&segmenter, "path, click"),
             (&embedder, "path, shortlist_from"),
             (&prompts, "path"),
@@ -198,6 +203,7 @@ impl StudyFile {
             gallery,
             gallery_root: self.gallery.clone(),
             mattes: self.mattes.clone(),
+            generated_mattes: self.generated_mattes.clone(),
             segmenter: self.segmenter.clone(),
             click_segmenter: self.click_segmenter.clone(),
             embedder: self.embedder.clone(),

@@ -46,7 +46,7 @@ pub struct RegionEdit {
 }
 
 /// A generated picture, segmented and compared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Generation {
     /// Which prompt and seed.
     pub key: GenerationKey,

@@ -136,6 +136,8 @@ pub struct StudyOutline {
     pub gallery_root: Option<PathBuf>,
     /// Folder the ready-made mattes of the training images come from; the segmenter makes the others.
     pub mattes: Option<PathBuf>,
+    /// Folder of masks of the generated pictures, named like the stored pictures; the segmenter makes the others.
+    pub generated_mattes: Option<PathBuf>,
     /// Segmenter: a folder or a weights file.
     pub segmenter: Option<PathBuf>,
     /// Weights of SAM or MobileSAM, for regions that a person points at.

@@ -43,11 +43,12 @@ fn edit(
         generation: generation.clone(),
         matte: matte.map(|m| Arc::new(m.clone())),
         tools: vec!["brush".into(), "lasso".into()],
+        since: std::time::Instant::now(),
     }));
     let mut notices = Vec::new();
     loop {
         match handle.events().recv().unwrap() {
-            Event::Rescored(generation) => return (generation, notices),
+            Event::Rescored(generation, _) => return (generation, notices),
             Event::Notice(problem) => notices.push(problem),
             _ => {}
         }

@@ -312,7 +312,10 @@ impl Fed {
             | ViewRequest::Partners(_)
             | ViewRequest::Layout(_)
             | ViewRequest::KeepLayout(..) => {}
-            ViewRequest::Region(request) => self.tell(Event::Rescored(Arc::new(rescored(request)))),
+            ViewRequest::Region(request) => {
+                let since = request.since;
+                self.tell(Event::Rescored(Arc::new(rescored(request)), since));
+            }
             ViewRequest::Thumbnails(wishes) => {
                 for small in wishes {
                     let image = match &small {

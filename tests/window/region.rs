@@ -18,18 +18,20 @@ fn picture(fed: &Fed) -> Rect {
     Rect::from_center_size(canvas.center(), vec2(side, side))
 }
 
+fn button(fed: &mut Fed, at: Pos2, pressed: bool, modifiers: Modifiers) {
+    let event = Input::PointerButton {
+        pos: at,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers,
+    };
+    fed.harness.event_modifiers(event, modifiers);
+}
+
 fn pointer(fed: &mut Fed, at: Pos2, pressed: Option<bool>, modifiers: Modifiers) {
     fed.harness.event(Input::PointerMoved(at));
     if let Some(pressed) = pressed {
-        fed.harness.event_modifiers(
-            Input::PointerButton {
-                pos: at,
-                button: PointerButton::Primary,
-                pressed,
-                modifiers,
-            },
-            modifiers,
-        );
+        button(fed, at, pressed, modifiers);
     }
     fed.harness.run_steps(2);
 }
@@ -53,15 +55,7 @@ fn click(fed: &mut Fed, at: Pos2, modifiers: Modifiers) {
     fed.harness.event(Input::PointerMoved(at));
     fed.harness.run_steps(1);
     for pressed in [true, false] {
-        fed.harness.event_modifiers(
-            Input::PointerButton {
-                pos: at,
-                button: PointerButton::Primary,
-                pressed,
-                modifiers,
-            },
-            modifiers,
-        );
+        button(fed, at, pressed, modifiers);
     }
     fed.settle();
 }
@@ -108,6 +102,12 @@ fn brush_strokes_change_the_scores_and_are_undone() {
     assert_eq!(edited.edit.as_ref().unwrap().tools, ["brush"]);
     assert_ne!(edited.scores(), scores);
     fed.harness.get_by_label_contains("(edited mask)");
+    let waited = fed.harness.state().figures().rescored.unwrap();
+    assert!(
+        waited.count == 1 && waited.last > 0.0 && waited.last <= waited.most,
+        "{waited:?}"
+    );
+    assert!(fed.harness.state().state().region.pending.is_empty());
 
     // Alt takes away what the brush adds.
     drag(&mut fed, &[[0.1, 0.1], [0.5, 0.1], [0.9, 0.1]], Modifiers::ALT);

@@ -1,6 +1,12 @@
 //! What the window costs, over the panes while it is asked for; and in a line of the Log.
 
-use crate::app::{context::Cx, controls, meter::Figures, theme::UNIT, thumbnails::BUDGET};
+use crate::app::{
+    context::Cx,
+    controls,
+    meter::{Figures, Rescored},
+    theme::UNIT,
+    thumbnails::BUDGET,
+};
 use egui::{Align2, Frame, RichText, Ui, vec2};
 
 fn megabytes(bytes: usize) -> f32 {
@@ -35,6 +41,7 @@ fn lines(figures: &Figures) -> Vec<String> {
             figures.field.0, figures.field.1
         ),
     ];
+    lines.extend(figures.rescored.map(rescored));
     lines.extend(figures.first_frame.map(first_frame));
     let causes = figures.causes.iter().take(4);
     lines.extend(causes.map(|(cause, count)| format!("{count} × {cause}")));
@@ -43,6 +50,11 @@ fn lines(figures: &Figures) -> Vec<String> {
 
 fn first_frame(milliseconds: u32) -> String {
     format!("first frame {milliseconds} ms after the start")
+}
+
+fn rescored(figures: Rescored) -> String {
+    let Rescored { last, most, count } = figures;
+    format!("verdict {last:.0} ms after the last stroke, {most:.0} ms most of {count}")
 }
 
 /// Draws the figures over the panes.
@@ -79,6 +91,9 @@ pub fn in_log(ui: &mut Ui, cx: &Cx<'_>) {
     );
     if let Some(first) = cx.figures.first_frame {
         words += &format!(" · {}", first_frame(first));
+    }
+    if let Some(figures) = cx.figures.rescored {
+        words += &format!(" · {}", rescored(figures));
     }
     ui.label(RichText::new(words).small().color(cx.theme.faint));
 }

@@ -8,7 +8,7 @@ use crate::{
         help, marks,
         theme::{self, UNIT},
     },
-    memorization::{Spread, null::FEWEST, one_to_many},
+    memorization::{MEMORIZED, Spread, null::FEWEST, one_to_many},
     study::{EmbeddingCosine, Generation, Measures, Region, Thresholds, Verdict},
 };
 use egui::{FontId, RichText, Sense, Ui, WidgetInfo, pos2, vec2};
@@ -128,10 +128,12 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
         remarks.push(format!("{} training images of its kind", cluster.members.len()));
     }
     ui.label(RichText::new(remarks.join(" · ")).small().color(theme.faint));
-    for (words, tip) in [measure_words(generation), spread_words(cx, generation)]
-        .into_iter()
-        .flatten()
-    {
+    let beside = [
+        measure_words(generation),
+        spread_words(cx, generation),
+        repeat_words(cx, generation),
+    ];
+    for (words, tip) in beside.into_iter().flatten() {
         let line = ui.label(RichText::new(words).small().color(theme.weak));
         line.on_hover_text(tip);
     }
@@ -196,6 +198,23 @@ fn spread_words(cx: &Cx<'_>, generation: &Generation) -> Option<(String, String)
     let tip = "One-to-many count (FB-Mem): different best training images among the pictures of one prompt. One for \
                many pictures is a picture learned by heart; many are a template with variants.";
     Some((words, tip.to_owned()))
+}
+
+/// How many of the prompt's pictures repeat each other, once that was looked for.
+fn repeat_words(cx: &Cx<'_>, generation: &Generation) -> Option<(String, String)> {
+    let repeats = cx.state.repeats.as_ref()?;
+    let found = repeats.of(generation)?;
+    let mut words = found.words(repeats.within);
+    if found.seeds.len() > 1 && found.seeds.contains(&generation.key.seed) {
+        words += ", this one too";
+    }
+    let tip = format!(
+        "The largest clique of this prompt's pictures: each at most {} from each other in the most different of sixteen \
+         tiles (0 equal, 1 black to white). Carlini et al. 2023 call a prompt memorized from {MEMORIZED} of 500 on; no \
+         gallery is needed, and no verdict follows from it.",
+        repeats.within
+    );
+    Some((words, tip))
 }
 
 /// Where the scores stand among those of the gallery's own unrelated pictures.
