@@ -20,6 +20,8 @@ mod masks;
 mod null_demo;
 #[path = "engine/region.rs"]
 mod region;
+#[path = "engine/repeats.rs"]
+mod repeats;
 #[path = "engine/signals.rs"]
 mod signals;
 #[path = "engine/stop.rs"]

@@ -56,7 +56,7 @@ pub fn repeating(
                 Err(reason) => unread.push((place, reason)),
             }
         }
-        let found = alike(&pictures, within);
+        let found = alike(&pictures, within, stop)?;
         Some(Repeating {
             members: found.members.iter().map(|&m| places[m]).collect(),
             samples: pictures.len(),

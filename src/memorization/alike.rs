@@ -43,16 +43,18 @@ impl Alike {
     }
 }
 
-/// A largest clique of pictures whose tiled distances are all at most `within`. Works in the caller's pool.
-pub fn alike(pictures: &[Tiled], within: f32) -> Clique {
-    let near: Vec<Vec<bool>> = (0..pictures.len())
+/// A largest clique of pictures whose tiled distances are all at most `within`. Works in the caller's pool; `None` soon
+/// after `stop` says so.
+pub fn alike(pictures: &[Tiled], within: f32, stop: &(dyn Fn() -> bool + Sync)) -> Option<Clique> {
+    let near: Option<Vec<Vec<bool>>> = (0..pictures.len())
         .into_par_iter()
         .map(|a| {
             let others = pictures[a + 1..].iter();
-            others.map(|b| pictures[a].within(b, within)).collect()
+            (!stop()).then(|| others.map(|b| pictures[a].within(b, within)).collect())
         })
         .collect();
-    largest_clique(pictures.len(), |a, b| near[a][b - a - 1])
+    let near = near?;
+    Some(largest_clique(pictures.len(), |a, b| near[a][b - a - 1]))
 }
 
 #[cfg(test)]
@@ -67,6 +69,7 @@ mod tests {
             Tiled::new(&image).unwrap()
         };
         let pictures = [scene(0, 0), scene(9, 0), scene(0, 20), scene(0, 10), scene(30, 0)];
+        let alike = |pictures: &[Tiled], within| alike(pictures, within, &|| false).unwrap();
         let found = alike(&pictures, WITHIN);
         assert_eq!((found.members, found.certain), (vec![0, 2, 3], true));
         assert_eq!(alike(&pictures, 0.0).members.len(), 1);
