@@ -136,9 +136,9 @@ mod tests {
         }
         let found = measure_pair((&a, &matte), (&b, &matte)).unwrap();
         assert!((found.tiled_l2 - 0.2).abs() < 1e-6, "{}", found.tiled_l2);
-        let [a, b] = [&a, &b].map(|image| Tiled::new(image).unwrap());
-        assert_eq!(a.distance(&b), found.tiled_l2);
-        assert!(a.within(&b, found.tiled_l2) && !a.within(&b, 0.19) && a.within(&a, 0.0));
+        let [one, other] = [&a, &b].map(|image| Tiled::new(image).unwrap());
+        assert_eq!(one.distance(&other), found.tiled_l2);
+        assert!(one.within(&other, found.tiled_l2) && !one.within(&other, 0.19) && one.within(&one, 0.0));
         assert!(Tiled::new(&RgbImage::new(0, 0)).is_none());
         // The difference is outside of both mattes.
         assert!(found.ssim < 0.999, "{}", found.ssim);
