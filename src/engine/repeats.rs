@@ -10,6 +10,9 @@ use crate::{
 use rayon::{ThreadPool, prelude::*};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+/// Variant and prompt.
+type Subject = (Option<Arc<str>>, u32);
+
 /// Groups of pictures that repeat each other, per prompt and variant with two pictures or more.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repeats {
@@ -82,7 +85,7 @@ pub struct Repeating {
 impl Session {
     /// Looks for pictures that repeat each other; see [`super::Job::Repeats`].
     pub(super) fn repeats(&self, id: JobId, cancel: &CancelToken, within: f32) -> Result<Outcome, Problem> {
-        let mut prompts: BTreeMap<(Option<Arc<str>>, u32), Vec<Arc<Generation>>> = BTreeMap::new();
+        let mut prompts: BTreeMap<Subject, Vec<Arc<Generation>>> = BTreeMap::new();
         for generation in self.shelf.all() {
             let key = (generation.variant.clone(), generation.key.prompt);
             prompts.entry(key).or_default().push(generation);
