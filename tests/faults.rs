@@ -4,6 +4,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "common/contents.rs"]
+mod contents;
 #[path = "faults/disk.rs"]
 mod disk;
 #[path = "faults/kills.rs"]

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "fuzz/check.rs"]
+mod check;
 #[path = "fuzz/foreign.rs"]
 mod foreign;
 #[path = "fuzz/memory.rs"]

@@ -5,6 +5,8 @@
     reason = "the lint spares test functions, but not their helpers"
 )]
 
+#[path = "common/contents.rs"]
+mod contents;
 #[path = "store/formats.rs"]
 mod formats;
 #[path = "store/import.rs"]

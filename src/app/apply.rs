@@ -568,14 +568,32 @@ impl App {
             }
             Command::SideBySide => state.compare.side_by_side = !state.compare.side_by_side,
             Command::Stop => state.jobs.iter().for_each(|j| j.cancel.cancel()),
-            Command::ExportReport => {
+            Command::ExportReport | Command::ExportTables => {
                 let thresholds = Some(state.thresholds);
                 self.submit(Job::Report(ReportJob {
                     thresholds,
+                    tables: command == Command::ExportTables,
                     ..ReportJob::default()
                 }));
             }
             Command::CopyPicture => copy_picture::copy(ctx, state, &self.theme),
+            Command::RevealGif | Command::RevealWebp => {
+                let ending = if command == Command::RevealGif {
+                    "gif"
+                } else {
+                    "webp"
+                };
+                match copy_picture::reveal(state, &self.theme, ending) {
+                    Some(request) => self.engine.view(ViewRequest::Reveal(Box::new(request))),
+                    None => state.notice(
+                        Problem::new(
+                            "There is no Reveal to export",
+                            "Look at a picture that has a training image beside it, then export again.",
+                        ),
+                        false,
+                    ),
+                }
+            }
             Command::RunSettings => state.open.run_settings = !state.open.run_settings,
             Command::NextPrompt => state.step_prompt(1),
             Command::PreviousPrompt => state.step_prompt(-1),

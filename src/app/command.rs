@@ -129,6 +129,12 @@ pub enum Command {
     DismissNotices,
     /// Write a report of what is shown.
     ExportReport,
+    /// Write the report and its tables.
+    ExportTables,
+    /// Write the Reveal as an animated GIF.
+    RevealGif,
+    /// Write the Reveal as an animated WebP.
+    RevealWebp,
     /// The shown picture with its overlay, to paste elsewhere.
     CopyPicture,
     /// Leave.
@@ -179,6 +185,7 @@ impl Command {
             RunSettings,
             SaveVariant,
             ExportReport,
+            ExportTables,
         ];
         all.extend([
             NextPrompt,
@@ -207,6 +214,8 @@ impl Command {
             ToggleEnding,
             ToggleChange,
             CopyPicture,
+            RevealGif,
+            RevealWebp,
             ZoomIn,
             ZoomOut,
             ZoomFit,
@@ -279,6 +288,18 @@ impl Command {
             Self::ExportReport => (
                 "Export report",
                 "One HTML file with everything the shown runs say, at these thresholds",
+            ),
+            Self::ExportTables => (
+                "Export report and tables",
+                "The report, and beside it scores as CSV in the reference's columns, everything as JSON, a row a picture as Parquet",
+            ),
+            Self::RevealGif => (
+                "Export Reveal as GIF",
+                "The training image coming through the picture and going again, 256 colours, beside the reports",
+            ),
+            Self::RevealWebp => (
+                "Export Reveal as WebP",
+                "The training image coming through the picture and going again, without loss, beside the reports",
             ),
             Self::CopyPicture => (
                 "Copy picture",
@@ -489,6 +510,9 @@ impl Command {
             | Self::ToggleTheme
             | Self::ResetLayout
             | Self::ShowInFolder
+            | Self::ExportTables
+            | Self::RevealGif
+            | Self::RevealWebp
             | Self::DismissNotices => None,
         }
     }
@@ -504,8 +528,8 @@ impl Command {
             Self::OpenFolder | Self::OpenFile | Self::OpenPath | Self::ImportImages => Chapter::Study,
             Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
             Self::RunSameSeeds | Self::SaveVariant => Chapter::Study,
-            Self::ExportReport | Self::Weights => Chapter::Study,
-            Self::CopyPicture => Chapter::Stage,
+            Self::ExportReport | Self::ExportTables | Self::Weights => Chapter::Study,
+            Self::CopyPicture | Self::RevealGif | Self::RevealWebp => Chapter::Stage,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,
             Self::RevealNext | Self::ShowInFolder => Chapter::Walk,
             Self::NextSeed | Self::PreviousSeed | Self::NextEvidence | Self::PreviousEvidence => {

@@ -120,7 +120,11 @@ pub fn take(state: &mut State, thumbnails: &mut Thumbnails, ctx: &egui::Context,
         }
         Event::Thumbnail(small, image) => thumbnails.insert(ctx, small, &image),
         Event::Written(path) => {
-            let told = Problem::new("Written", "Open it in a browser; it needs no other file.");
+            let page = path.extension().is_some_and(|e| e == "html");
+            let told = match page {
+                true => Problem::new("Written", "Open it in a browser; it needs no other file."),
+                false => Problem::new("Written", "It is the same again for the same pictures."),
+            };
             state.notice(told.at(path), false);
         }
         Event::Notice(problem) => state.notice(problem, false),

@@ -461,9 +461,12 @@ pub struct PictureArgs {
     /// The study, if the run does not find its own
     #[arg(long)]
     pub study: Option<PathBuf>,
-    /// The file: .png or .webp, or .gif for a Reveal that comes and goes
+    /// The file: .png or .webp; of a Reveal, .gif and .webp come and go
     #[arg(long)]
     pub out: PathBuf,
+    /// A .webp that does not move, of a Reveal too
+    #[arg(long)]
+    pub still: bool,
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

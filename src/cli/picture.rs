@@ -4,7 +4,7 @@ use super::args::PictureArgs;
 use crate::{
     gallery,
     render::{Mode, OverlayParams},
-    report::{overlaid, write_animation, write_still},
+    report::{is_animated, overlaid, write_animation, write_still},
     store::{Run, StudyFile},
     study::{GalleryImage, Problem, gallery_names},
 };
@@ -26,7 +26,8 @@ pub fn run(args: &PictureArgs) -> Result<(), Problem> {
             .at(&args.run)
             .detail(format!("looked for: {wanted}"))
         })?;
-    let best = record.matches.first().map(|m| m.name.as_str());
+    // A region edited by hand stands in the place of the segmenter's.
+    let best = run.matches_of(record).first().map(|m| m.name.as_str());
     let training = best.and_then(|name| {
         let gallery = gallery_of(args, &run);
         let at = gallery_names(&gallery).iter().position(|known| known == name)?;
@@ -35,7 +36,11 @@ pub fn run(args: &PictureArgs) -> Result<(), Problem> {
     if best.is_some() && training.is_none() {
         eprintln!("pentimento: the training image is not at hand; name its study with --study");
     }
-    let matte = record.matte.as_ref().map(|m| args.run.join(m));
+    let matte = match run.edit(&record.key) {
+        Some(edit) => edit.matte.as_ref(),
+        None => record.matte.as_ref(),
+    };
+    let matte = matte.map(|m| args.run.join(m));
     let path = args.run.join(&record.image);
     let pair = overlaid(&path, matte.as_deref(), training.as_ref()).map_err(|reason| {
         Problem::new("The picture cannot be read", "Resume the run to draw it again.")
@@ -46,10 +51,7 @@ pub fn run(args: &PictureArgs) -> Result<(), Problem> {
         mode: args.mode as u32,
         ..OverlayParams::default()
     };
-    let moves = args
-        .out
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("gif"));
+    let moves = is_animated(&args.out, args.mode) && !args.still;
     if moves && args.mode != Mode::Reveal {
         return Err(Problem::new(
             "Only a Reveal moves",

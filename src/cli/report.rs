@@ -33,6 +33,7 @@ pub fn run(args: &ReportArgs, common: &Common) -> Result<(), Problem> {
         csv: args.csv.clone(),
         json: args.json.clone(),
         parquet: args.parquet.clone(),
+        tables: false,
     }));
     watch.until_done(&handle, job)?;
     for path in &watch.written {

@@ -106,6 +106,9 @@ fn command(text: &str) -> Result<Command, String> {
         | Command::ImportImages
         | Command::SaveVariant
         | Command::ExportReport
+        | Command::ExportTables
+        | Command::RevealGif
+        | Command::RevealWebp
         | Command::CopyPicture
         | Command::Listen
         | Command::Quit => Err(format!("“{text}” does nothing that a picture could show")),

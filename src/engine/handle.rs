@@ -2,7 +2,7 @@
 
 use super::{
     CancelToken, ComparisonRequest, DetectionRequest, Event, Job, JobId, PairRequest, PartnersRequest,
-    RegionRequest, Small,
+    RegionRequest, RevealRequest, Small,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::{
@@ -41,6 +41,8 @@ pub enum ViewRequest {
     Region(RegionRequest),
     /// Answered by [`Event::Detected`]; a newer request replaces an older one that was not begun.
     Detect(DetectionRequest),
+    /// An animation to write; answered by [`Event::Written`].
+    Reveal(Box<RevealRequest>),
 }
 
 /// The caller's end of the engine. Dropping it ends the engine after the step it is in.

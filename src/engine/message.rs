@@ -151,6 +151,8 @@ pub struct ReportJob {
     pub json: Option<PathBuf>,
     /// One row a picture as Parquet.
     pub parquet: Option<PathBuf>,
+    /// All three tables beside the document, under its name; the scores of several runs as `RUN.csv` each.
+    pub tables: bool,
 }
 
 /// Pictures to draw: every prompt with every seed, prompts in order.

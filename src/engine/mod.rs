@@ -70,6 +70,7 @@ pub use places::{default_segmenter, demo_study, fetch_advice, user_data, weight_
 pub use pool::compute_pool;
 pub use regions::RegionRequest;
 pub use repeats::{Repeating, Repeats, repeating};
+pub use reporting::RevealRequest;
 pub use session::made_for_another;
 pub use small::{Small, THUMBNAIL_SIDE, glowing};
 pub use teller::Wake;

@@ -3,6 +3,7 @@
 use super::{
     ComparisonRequest, DetectionRequest, Event, PairRequest, PairView, RegionRequest, ViewRequest, layouts,
     partners::Waiting,
+    reporting::write_reveal,
     shelf::Shelf,
     small::{Wanted, is_only_a_name},
     teller::Teller,
@@ -61,6 +62,7 @@ pub(super) fn serve(
                 ViewRequest::Detect(request) => {
                     detecting.send(request).ok();
                 }
+                ViewRequest::Reveal(request) => write_reveal(*request, shelf.outline().root.clone(), teller),
                 ViewRequest::Thumbnails(wishes) => small.replace(wishes),
                 ViewRequest::Layout(root) => {
                     if let Some(text) = layouts::read(&root) {

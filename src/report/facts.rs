@@ -195,23 +195,18 @@ fn of_run(run: &Run, sources: &Sources, gallery: &Gallery<'_>) -> RunFacts {
     for record in run.records() {
         by_prompt.entry(record.key.prompt).or_default().push(record);
     }
-    let group_of: HashMap<u32, &str> = sources
+    // By text as well: a run may have been drawn from another list, with numbers that mean other prompts.
+    let group_of: HashMap<&str, &str> = sources
         .outline
         .prompts
         .iter()
-        .filter_map(|p| Some((p.index, p.group.as_deref()?)))
+        .filter_map(|p| Some((p.text.as_str(), p.group.as_deref()?)))
         .collect();
     let prompts: Vec<PromptFacts> = by_prompt
         .into_iter()
         .map(|(index, records)| {
-            of_prompt(
-                run,
-                index,
-                records,
-                group_of.get(&index).copied(),
-                sources,
-                gallery,
-            )
+            let text = records.first().map_or("", |r| r.prompt.as_str());
+            of_prompt(run, index, records, group_of.get(text).copied(), sources, gallery)
         })
         .collect();
     let verdicts = |p: &PromptFacts| {
@@ -228,7 +223,7 @@ fn of_run(run: &Run, sources: &Sources, gallery: &Gallery<'_>) -> RunFacts {
     RunFacts {
         name: name_of(run.folder()),
         folder: run.folder().to_owned(),
-        parameters: parameters(run),
+        parameters: parameters(run, sources),
         command: reproduce(run, &sources.outline),
         summary: summarize(prompts.iter().flat_map(verdicts)),
         groups: members
@@ -323,7 +318,7 @@ fn name_of(folder: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn parameters(run: &Run) -> Vec<(String, String)> {
+fn parameters(run: &Run, sources: &Sources) -> Vec<(String, String)> {
     let p = run.parameters();
     let hash = |h: &Option<String>| h.clone().unwrap_or_else(|| "none".to_owned());
     let variant = p.variant.as_ref();
@@ -347,7 +342,15 @@ fn parameters(run: &Run) -> Vec<(String, String)> {
         ("negative prompt", s.negative.clone()),
         ("arithmetic", p.arithmetic.to_string()),
     ];
-    rows.into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    let known = variant.and_then(|id| sources.outline.variants.iter().find(|v| v.name == id.name));
+    let edits = known.iter().flat_map(|v| &v.edits);
+    let edits = edits.zip(1..).map(|(e, n)| (format!("edit {n}"), e.words()));
+    let mut all: Vec<_> = rows.map(|(name, value)| (name.to_owned(), value)).into();
+    // After the variant's hash.
+    let at = all
+        .iter()
+        .position(|(name, _)| name == "steps")
+        .unwrap_or(all.len());
+    all.splice(at..at, edits);
+    all
 }

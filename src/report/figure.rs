@@ -23,7 +23,8 @@ pub(super) struct Figure {
     pub training: Option<String>,
 }
 
-/// A pair with everything the overlay needs.
+/// A pair with everything the overlay needs. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Overlaid {
     pictures: Pictures,
     size: (u32, u32),

@@ -43,6 +43,7 @@ pub fn page(
 ) -> Option<String> {
     let figures = figures(report, sources, options, stop)?;
     let title = format!("{} · what the model remembers", report.study);
+    let groups = sections::copied_groups(report);
     let document = html! {
         (DOCTYPE)
         html lang="en" {
@@ -65,6 +66,7 @@ pub fn page(
                         a href="#summary" { "Summary" }
                         @if !report.transitions.is_empty() { a href="#transitions" { "Transitions" } }
                         a href="#prompts" { "Prompts" }
+                        @if !groups.is_empty() { a href="#clusters" { "Groups of training images" } }
                         a href="#parameters" { "Parameters" }
                         a href="#limits" { "Limits" }
                     }
@@ -87,7 +89,7 @@ pub fn page(
                         @for prompt in &run.prompts { (sections::prompt(at, prompt, &figures)) }
                     }
                 }
-                (sections::clusters(report, sources))
+                (sections::clusters(&groups, sources))
                 section id="parameters" {
                     h2 { "Parameters and hashes" }
                     @for run in &report.runs { (sections::parameters(run)) }

@@ -110,7 +110,7 @@ pub(super) fn transitions(change: &Transitions) -> Markup {
         .max(1) as f64;
     html! {
         figure {
-            svg.plot viewBox={ "0 0 " (at(CELL * 4.0 + 60.0)) " " (at(CELL * 4.0 + 44.0)) } role="img"
+            svg.plot.grid4 viewBox={ "0 0 " (at(CELL * 4.0 + 60.0)) " " (at(CELL * 4.0 + 44.0)) } role="img"
                 aria-label="Classes before and after" {
                 text.tick x=(at(CELL * 2.0 + 52.0)) y="14" text-anchor="middle" { "after: " (change.to) }
                 text.tick transform={ "translate(14 " (at(CELL * 2.0 + 40.0)) ") rotate(-90)" } text-anchor="middle" {

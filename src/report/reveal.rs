@@ -1,13 +1,13 @@
 //! Pictures of a Reveal for slides: still, or the training image coming through and going again.
 
-use super::figure::Overlaid;
+use super::{figure::Overlaid, webp::animated_webp};
 use crate::{
     render::{Mode, OverlayParams},
     store::write_whole,
     study::Problem,
 };
 use image::{
-    Delay, DynamicImage, Frame, ImageFormat,
+    Delay, DynamicImage, Frame, ImageError, ImageFormat, RgbImage,
     codecs::gif::{GifEncoder, Repeat},
 };
 use rayon::prelude::*;
@@ -36,7 +36,17 @@ pub fn write_still(path: &Path, pair: &Overlaid, settings: OverlayParams) -> Res
     write_whole(path, &bytes.into_inner())
 }
 
-/// Writes the Reveal as an animated GIF that repeats for ever.
+/// Whether a name asks for an animation of a Reveal drawn like this: always `.gif`, and `.webp` of the mode Reveal.
+pub fn is_animated(path: &Path, mode: Mode) -> bool {
+    match ending(path).as_deref() {
+        Some("gif") => true,
+        Some("webp") => mode == Mode::Reveal,
+        _ => false,
+    }
+}
+
+/// Writes the Reveal as an animation that repeats for ever; the ending of the name chooses GIF (256 colours) or WebP
+/// (without loss).
 ///
 /// # Errors
 /// A problem that names the file, or says that there is no training image to reveal.
@@ -48,7 +58,7 @@ pub fn write_animation(path: &Path, pair: &Overlaid, settings: OverlayParams) ->
         )
         .at(path));
     }
-    let drawn: Vec<_> = (0..=FRAMES)
+    let drawn: Vec<RgbImage> = (0..=FRAMES)
         .into_par_iter()
         .map(|i| {
             let t = i as f32 / FRAMES as f32;
@@ -59,20 +69,35 @@ pub fn write_animation(path: &Path, pair: &Overlaid, settings: OverlayParams) ->
             })
         })
         .collect();
-    let there_and_back = (0..=FRAMES).chain((1..FRAMES).rev());
+    let there_and_back = (0..=FRAMES).chain((1..FRAMES).rev()).map(|i| {
+        let rest = i == 0 || i == FRAMES;
+        (&drawn[i], if rest { REST } else { FRAME })
+    });
+    let bytes = match ending(path).as_deref() {
+        Some("gif") => animated_gif(there_and_back).map_err(|e| cannot(path, &e))?,
+        Some("webp") => animated_webp(there_and_back).map_err(|e| cannot(path, &e))?,
+        _ => return Err(unknown_ending(path)),
+    };
+    write_whole(path, &bytes)
+}
+
+fn animated_gif<'a>(
+    frames: impl IntoIterator<Item = (&'a RgbImage, Duration)>,
+) -> Result<Vec<u8>, ImageError> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 10);
-    encoder
-        .set_repeat(Repeat::Infinite)
-        .map_err(|e| cannot(path, &e))?;
-    for i in there_and_back {
-        let time = if i == 0 || i == FRAMES { REST } else { FRAME };
-        let picture = DynamicImage::ImageRgb8(drawn[i].clone()).into_rgba8();
-        let frame = Frame::from_parts(picture, 0, 0, Delay::from_saturating_duration(time));
-        encoder.encode_frame(frame).map_err(|e| cannot(path, &e))?;
+    encoder.set_repeat(Repeat::Infinite)?;
+    for (picture, time) in frames {
+        let picture = DynamicImage::ImageRgb8(picture.clone()).into_rgba8();
+        encoder.encode_frame(Frame::from_parts(
+            picture,
+            0,
+            0,
+            Delay::from_saturating_duration(time),
+        ))?;
     }
     drop(encoder);
-    write_whole(path, &bytes)
+    Ok(bytes)
 }
 
 fn ending(path: &Path) -> Option<String> {
@@ -82,7 +107,7 @@ fn ending(path: &Path) -> Option<String> {
 fn unknown_ending(path: &Path) -> Problem {
     Problem::new(
         "The kind of picture is not known",
-        "Let the name end in .png or .webp, or in .gif for an animation.",
+        "Let the name end in .png or .webp, or in .gif or .webp for an animation.",
     )
     .at(path)
 }

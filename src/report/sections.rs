@@ -35,7 +35,10 @@ pub(super) fn summary(run: &RunFacts, thresholds: &Thresholds) -> Markup {
         @if !many.is_empty() {
             p {
                 "One to many: how many different training images the memorized pictures of a prompt come from. "
-                @for (images, prompts) in many { (images) ": " (prompts) (if prompts == 1 { " prompt; " } else { " prompts; " }) }
+                @for (i, (images, prompts)) in many.into_iter().enumerate() {
+                    (if i > 0 { ", " } else { "" }) (images) " of " (prompts) (if prompts == 1 { " prompt" } else { " prompts" })
+                }
+                "."
             }
         }
     }
@@ -188,7 +191,7 @@ fn picture_table(prompt: &PromptFacts) -> Markup {
                                     @if i == 0 { @if let Some(caption) = &m.caption { " “" (caption) "”" } } }
                             }
                         }
-                        td.hash { (picture.sha256.get(..16).unwrap_or_default()) "…" }
+                        td.hash.short { (picture.sha256.get(..16).unwrap_or_default()) "…" }
                     }
                 }
             }
@@ -200,16 +203,20 @@ fn score(score: Option<f32>) -> String {
     score.map_or("n/a".to_owned(), |s| format!("{s:.3}"))
 }
 
-/// Groups of the gallery that memorized pictures come from.
-pub(super) fn clusters(report: &Report, sources: &Sources) -> Markup {
-    let hit: BTreeSet<u32> = report
+/// The groups of the gallery that memorized pictures come from.
+pub(super) fn copied_groups(report: &Report) -> BTreeSet<u32> {
+    report
         .runs
         .iter()
         .flat_map(|r| &r.prompts)
         .flat_map(|p| &p.pictures)
         .filter(|p| p.verdict.is_some_and(|v| v != Verdict::NotMemorized))
         .filter_map(|p| p.matches.first()?.cluster)
-        .collect();
+        .collect()
+}
+
+/// What these groups hold.
+pub(super) fn clusters(hit: &BTreeSet<u32>, sources: &Sources) -> Markup {
     let all = sources.outline.gallery_names();
     let named = |members: &[u32]| {
         let names = members.iter().take(MOST_MEMBERS);

@@ -143,13 +143,25 @@ fn with_lanes<const N: usize>() -> Results {
     })
 }
 
+/// The same bits. Miri rounds what the processor's vector instructions would not, so there it is a few steps of f32 on
+/// values up to 1.
+fn assert_same(found: &Results, want: &Results, what: &str) {
+    if cfg!(miri) {
+        for (a, b) in found.iter().flatten().zip(want.iter().flatten()) {
+            assert!((a - b).abs() < 1e-5, "{what}: {a} {b}");
+        }
+    } else {
+        assert_eq!(found, want, "{what}");
+    }
+}
+
 #[test]
 fn every_path_with_fused_arithmetic_gives_the_same_bits() {
     // Four lanes are a register of NEON, eight of AVX2, sixteen of AVX-512.
     let want = with_lanes::<8>();
     assert!(want.iter().flatten().any(|v| *v != 0.0));
-    assert_eq!(with_lanes::<4>(), want);
-    assert_eq!(with_lanes::<16>(), want);
+    assert_same(&with_lanes::<4>(), &want, "4 lanes");
+    assert_same(&with_lanes::<16>(), &want, "16 lanes");
     for isa in Isa::available() {
         if isa == Isa::Portable {
             // Rounded twice where the others round once: a few steps of f32 on values up to 1.
@@ -157,12 +169,13 @@ fn every_path_with_fused_arithmetic_gives_the_same_bits() {
                 assert!((a - b).abs() < 1e-5, "{isa:?}: {a} {b}");
             }
         } else {
-            assert_eq!(by(isa), want, "{isa:?}");
+            assert_same(&by(isa), &want, isa.name());
         }
     }
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri rounds differently")]
 fn the_same_bits_on_every_kind_of_processor() {
     // FNV-1a of the bits; the same here on AVX2 and on an emulated aarch64.
     let fused = with_lanes::<8>();

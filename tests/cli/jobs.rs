@@ -6,13 +6,20 @@ use clap::Parser as _;
 use pentimento::cli::{Cli, Command as Asked};
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-/// Runs a shell with a stand-in for the program, and gives the command line that reached it.
+/// Runs a shell with a stand-in for the program, and gives the one command line that reached it.
 fn called(arguments: &[&str], variables: &[(&str, &str)]) -> Cli {
+    let mut all = all_called(arguments, variables);
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+/// Every command line that reached the stand-in, in their order.
+fn all_called(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<Cli> {
     let folder = tempfile::tempdir().unwrap();
     let stand_in = folder.path().join("pentimento");
     fs::write(
         &stand_in,
-        "#!/bin/sh\nprintf '%s\\n' pentimento \"$@\" > \"$CALLED\"\n",
+        "#!/bin/sh\nprintf '%s\\n' pentimento \"$@\" '' >> \"$CALLED\"\n",
     )
     .unwrap();
     fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
@@ -27,7 +34,8 @@ fn called(arguments: &[&str], variables: &[(&str, &str)]) -> Cli {
         .unwrap();
     assert!(status.success());
     let text = fs::read_to_string(said).unwrap();
-    Cli::try_parse_from(text.lines()).unwrap_or_else(|e| panic!("{text}\n{e}"))
+    let one = |block: &str| Cli::try_parse_from(block.lines()).unwrap_or_else(|e| panic!("{block}\n{e}"));
+    text.split_terminator("\n\n").map(one).collect()
 }
 
 fn job(name: &str) -> std::path::PathBuf {
@@ -83,4 +91,54 @@ fn the_job_for_kubernetes_draws_its_part() {
         &[("JOB_COMPLETION_INDEX", "2")],
     );
     draws_part_three(&cli, "/shared/STUDY", "/shared/RUN");
+}
+
+/// What the job file uses of Ray, run at once and in order.
+const RAY: &str = r#"
+def init():
+    pass
+
+def remote(**options):
+    assert options["num_cpus"] == 8 and options["retry_exceptions"]
+    class Task:
+        def __init__(self, work):
+            self.remote = work
+    return Task
+
+def wait(tasks):
+    return tasks[:1], tasks[1:]
+
+def get(done):
+    return done
+"#;
+
+#[test]
+fn the_job_for_ray_draws_every_part_once() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("no python3: not tested");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ray.py"), RAY).unwrap();
+    let all = all_called(
+        &[
+            "python3",
+            job("ray_job.py").to_str().unwrap(),
+            "/shared/study",
+            "/shared/run",
+        ],
+        &[
+            ("PYTHONPATH", folder.path().to_str().unwrap()),
+            ("PYTHONDONTWRITEBYTECODE", "1"),
+        ],
+    );
+    assert_eq!(all.len(), 16);
+    draws_part_three(&all[2], "/shared/study", "/shared/run");
+    for (part, cli) in (1..).zip(&all) {
+        let Some(Asked::Scan(scan)) = &cli.command else {
+            panic!("not a scan: {cli:?}");
+        };
+        let want = format!("shard-{part:02}-of-16");
+        assert_eq!((scan.shard.unwrap().folder(), cli.common.threads), (want, 8));
+    }
 }

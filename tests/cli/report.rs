@@ -2,7 +2,10 @@
 
 use super::{path, pentimento, text};
 use crate::common::demo;
-use image::{AnimationDecoder, GrayImage, Luma, Rgb, RgbImage, codecs::gif::GifDecoder};
+use image::{
+    AnimationDecoder, GrayImage, Luma, Rgb, RgbImage,
+    codecs::{gif::GifDecoder, webp::WebPDecoder},
+};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use pentimento::{
     store::{Places, Record, RecordMatch, Run, RunParameters, read_scores},
@@ -195,6 +198,21 @@ fn a_reveal_goes_onto_a_slide() {
     assert_eq!(frames.len(), 24);
     assert_eq!(frames[0].buffer().dimensions(), (64, 64));
     assert_ne!(frames[0].buffer(), frames[12].buffer());
+
+    let (code, said, webp) = picture("img_0000_01", "reveal", "a.webp");
+    assert_eq!(code, Some(0), "{said}");
+    let decoder = WebPDecoder::new(std::io::Cursor::new(&webp)).unwrap();
+    let without_loss = decoder.into_frames().collect_frames().unwrap();
+    assert_eq!(without_loss.len(), 24);
+    for (frame, gif) in without_loss.iter().zip(&frames) {
+        assert_eq!(frame.delay(), gif.delay());
+    }
+    let (_, _, webp) = picture("img_0000_01", "heat", "b.webp");
+    assert!(
+        !WebPDecoder::new(std::io::Cursor::new(&webp))
+            .unwrap()
+            .has_animation()
+    );
 
     let (code, said, png) = picture("img_0000_01.png", "heat", "a.png");
     assert_eq!(code, Some(0), "{said}");

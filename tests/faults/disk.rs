@@ -55,6 +55,38 @@ fn a_broken_disk_loses_nothing() {
 #[test]
 fn a_read_only_disk_is_told() {
     recovers("read-only", "any:1+:EROFS", &["read-only"]);
+    // It becomes so while the run grows.
+    recovers("read-only-later", "open@/images/:3+:EROFS", &["read-only"]);
+}
+
+#[test]
+fn files_that_are_not_put_in_place_lose_nothing() {
+    let told = ["check the disk"];
+    // The first file of all, the first picture, the line that says it is finished.
+    recovers("no-parameters", "rename@run.toml:1+:EIO", &told);
+    recovers("no-picture", "fsync@/images/:1+:EIO", &told);
+    recovers("no-line", "fsync@generations.jsonl:2+:EIO", &told);
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_not_gone_on_with() {
+    for (name, file) in [
+        ("unread-records", "generations.jsonl"),
+        ("unread-parameters", "run.toml"),
+    ] {
+        let trial = Bench::get().trial(name);
+        assert!(trial.scan(Some("rename@/images/:3:kill-after")).killed());
+        let before = trial.check_interrupted(name);
+        fails(&trial, &format!("read@{file}:1+:EIO"), &["check the disk", file]);
+        assert_eq!(
+            trial.check_interrupted(name),
+            before,
+            "{name}: the records changed"
+        );
+        trial.scan(None).expect_success();
+        trial.check_whole(1, name);
+        trial.clean();
+    }
 }
 
 #[test]

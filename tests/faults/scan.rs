@@ -1,5 +1,6 @@
 //! The study that is scanned, the scan under a fault, and what it must have left behind.
 
+use crate::contents::contents;
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
@@ -15,8 +16,6 @@ use std::{
 pub const PICTURES: usize = 6;
 
 const RECORDS: &str = "generations.jsonl";
-/// What differs between equal runs.
-const OF_THE_MOMENT: [&str; 2] = ["timings.jsonl", "run.lock"];
 
 /// A small study, the run that nothing interrupted, and the library that makes things go wrong.
 pub struct Bench {
@@ -246,21 +245,4 @@ impl Trial<'_> {
     pub fn clean(self) {
         fs::remove_dir_all(&self.root).ok();
     }
-}
-
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(folder).unwrap().to_owned();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !OF_THE_MOMENT.contains(&name.to_str().unwrap()) {
-                found.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }

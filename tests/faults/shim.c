@@ -2,7 +2,7 @@
  *
  * FAULT_UNDER  folder: only operations on paths below it count
  * FAULT        OPERATION:N:ACTION, e.g. "fsync:3:kill-before"
- *              OPERATION  open | write | fsync | rename | any, followed or not by "@PART": then only paths that hold PART count
+ *              OPERATION  open | write | fsync | rename | any (of these) | read (counted only when it is asked for), followed or not by "@PART": then only paths that hold PART count
  *              N          the N-th such operation, from 1; "N+" means from the N-th on, whatever the path
  *              ACTION     stop (waits there for ever) | kill-before | kill-half (writes only: half of it, then the kill) | kill-after |
  *                         ENOSPC | EIO | EROFS | half-ENOSPC (writes only: half of it, the rest refused)
@@ -144,6 +144,34 @@ ssize_t write(int fd, const void *bytes, size_t count) {
     ssize_t result = real(fd, bytes, count);
     if (what == KILL_AFTER) die();
     return result;
+}
+
+/* Reads are many and change nothing: they are neither noted nor counted unless the fault is one of reading. */
+static int reads_fail(void) {
+    const char *fault = getenv("FAULT");
+    return fault && strncmp(fault, "read", 4) == 0;
+}
+
+ssize_t read(int fd, void *bytes, size_t count) {
+    static ssize_t (*real)(int, void *, size_t);
+    if (!real) real = dlsym(RTLD_NEXT, "read");
+    int error = 0;
+    if (reads_fail() && decide_fd("read", fd, &error) == REFUSE) {
+        errno = error;
+        return -1;
+    }
+    return real(fd, bytes, count);
+}
+
+ssize_t pread64(int fd, void *bytes, size_t count, off64_t from) {
+    static ssize_t (*real)(int, void *, size_t, off64_t);
+    if (!real) real = dlsym(RTLD_NEXT, "pread64");
+    int error = 0;
+    if (reads_fail() && decide_fd("read", fd, &error) == REFUSE) {
+        errno = error;
+        return -1;
+    }
+    return real(fd, bytes, count, from);
 }
 
 int fsync(int fd) {

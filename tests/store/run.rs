@@ -1,5 +1,6 @@
 //! Runs that are interrupted, watched, damaged and resumed.
 
+use crate::contents::contents;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use pentimento::{
     gallery::{decode_matte, decode_rgb},
@@ -80,24 +81,6 @@ fn draw_missing(run: &mut Run) -> usize {
         .collect();
     missing.iter().for_each(|k| draw(run, *k).unwrap());
     missing.len()
-}
-
-/// Everything in a run's folder but the timings and the lock.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(folder).unwrap().to_owned();
-            if path.is_dir() {
-                folders.push(path);
-            } else if !["timings.jsonl", "run.lock"].contains(&name.to_str().unwrap()) {
-                found.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }
 
 fn whole_run() -> (TempDir, BTreeMap<PathBuf, Vec<u8>>) {

@@ -309,6 +309,7 @@ impl Fed {
                 })));
             }
             ViewRequest::Compare(_)
+            | ViewRequest::Reveal(_)
             | ViewRequest::Partners(_)
             | ViewRequest::Layout(_)
             | ViewRequest::KeepLayout(..) => {}

@@ -1,14 +1,13 @@
 //! What the window looks like. Needs a graphics adapter, of which lavapipe is one.
 
-use crate::fixture::{Fed, step};
+use crate::fixture::Fed;
 use egui_kittest::{Harness, kittest::Queryable as _};
 use pentimento::{
     app::{Action, AppOptions, Command, Pick},
-    engine::{Event, JobKind, Progress},
+    engine::Event,
     render::Mode,
-    study::GenerationKey,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// A window that can be drawn; `None`, with a remark, where there is no adapter.
 fn window() -> Option<Fed> {
@@ -80,21 +79,7 @@ fn original_and_variant() {
 fn while_a_picture_forms() {
     let Some(mut fed) = window() else { return };
     fed.open(true);
-    fed.harness.state_mut().ask(Action::Command(Command::Run));
-    fed.settle();
-    let id = fed.started[0].id;
-    fed.tell(Event::Started(id));
-    let progress = Progress {
-        kind: JobKind::Generate,
-        done: 1,
-        total: 4,
-        left: Some(Duration::from_secs(41)),
-    };
-    fed.tell(Event::Progress(id, progress));
-    for n in 1..=18 {
-        fed.tell(Event::Step(step(GenerationKey { prompt: 0, seed: 4 }, n, 50)));
-    }
-    fed.settle();
+    crate::states::run(&mut fed);
     fed.harness.snapshot("window-forming");
 }
 

@@ -5,7 +5,7 @@ use egui::{Key, Modifiers, OutputCommand};
 use egui_kittest::kittest::Queryable as _;
 use pentimento::{
     app::Action,
-    engine::{Event, Job},
+    engine::{Event, Job, ViewRequest},
     study::Thresholds,
 };
 use std::time::{Duration, Instant};
@@ -37,6 +37,37 @@ fn ctrl_e_asks_for_a_report_at_the_thresholds_shown() {
     fed.tell(Event::Finished(ticket.id));
     fed.settle();
     fed.harness.get_by_label_contains("reports/abc.html");
+}
+
+#[test]
+fn tables_and_animations_are_asked_for_from_the_menu() {
+    let mut fed = Fed::plain();
+    fed.open(true);
+    fed.settle();
+    fed.harness.get_by_label("Study").click();
+    fed.settle();
+    fed.harness
+        .get_by_label_contains("Export report and tables")
+        .click();
+    fed.settle();
+    let ticket = fed.started.pop().expect("a job");
+    assert!(matches!(&ticket.job, Job::Report(job) if job.tables));
+
+    fed.harness.get_by_label("Study").click();
+    fed.settle();
+    fed.harness.get_by_label_contains("Export Reveal as WebP").click();
+    fed.harness.run_steps(3);
+    let request = fed.engine.views.try_iter().find_map(|request| match request {
+        ViewRequest::Reveal(request) => Some(request),
+        _ => None,
+    });
+    let request = request.expect("an animation is asked for");
+    let key = fed.harness.state().state().selection.key().unwrap();
+    assert_eq!(request.name, format!("{key}-reveal.webp"));
+    assert!(request.pair.has_training());
+    fed.tell(Event::Written("reports/a-reveal.webp".into()));
+    fed.settle();
+    fed.harness.get_by_label_contains("reports/a-reveal.webp");
 }
 
 #[test]

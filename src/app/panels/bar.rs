@@ -115,6 +115,15 @@ fn study_menu(ui: &mut Ui, cx: &mut Cx<'_>) {
         }
         ui.separator();
         for command in [
+            Command::ExportReport,
+            Command::ExportTables,
+            Command::RevealWebp,
+            Command::RevealGif,
+        ] {
+            entry(ui, cx.actions, command);
+        }
+        ui.separator();
+        for command in [
             Command::Present,
             Command::ToggleTheme,
             Command::Maximize,
