@@ -44,6 +44,9 @@ if command -v dpkg-deb >/dev/null; then
   mkdir -p "$deb/usr" "$deb/DEBIAN"
   cp -r "$root"/* "$deb/usr/"
   arch=$(dpkg --print-architecture)
+  install -m 644 LICENSE "$deb/usr/share/doc/pentimento/copyright"
+  # The newest symbols of the C library that the program asks for are those of the machine that built it.
+  libc=$(grep -ao 'GLIBC_2\.[0-9]*' "$root/share/pentimento/pentimento" | sort -uV | tail -1)
   cat >"$deb/DEBIAN/control" <<CONTROL
 Package: pentimento
 Version: $version
@@ -52,7 +55,7 @@ Maintainer: The Pentimento authors <pentimento@localhost>
 Section: science
 Priority: optional
 Installed-Size: $(du -sk "$deb/usr" | cut -f1)
-Depends: libc6
+Depends: libc6 (>= ${libc#GLIBC_}), libgcc-s1, libstdc++6
 Recommends: mesa-vulkan-drivers, libvulkan1, libegl1, libxkbcommon-x11-0, libx11-xcb1, libxcursor1, libxi6
 Description: See what a text-to-image diffusion model remembers
  Draws pictures from a Stable Diffusion checkpoint, compares foreground and
