@@ -1,5 +1,6 @@
 //! The prompts: search, class filter, one row each with its seeds as marks, and a field for one's own.
 
+use super::seen::Seen;
 use crate::{
     app::{
         action::{Action, Pick},
@@ -58,50 +59,22 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
                     row(ui, cx, &state.study.prompts()[at]);
                 }
             });
-            let seen = Seen {
-                prompt: state.selection.prompt,
-                from: output.state.unclamped_offset().y,
-                height: output.inner_rect.height(),
-                most: (output.content_size.y - output.inner_rect.height()).max(0.0),
-            };
-            ui.data_mut(|d| d.insert_temp(seen_id(), seen));
+            Seen::keep(ui, SEEN, state.selection.prompt, &output, 1);
         }
     });
     own_prompt(ui, cx);
     controls::moved(&header)
 }
 
-/// What the list showed in the last frame.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    prompt: Option<u32>,
-    from: f32,
-    height: f32,
-    /// Farthest that could be scrolled.
-    most: f32,
-}
-
-fn seen_id() -> egui::Id {
-    egui::Id::unique("prompts seen")
-}
+/// Name of what the list showed in the last frame.
+const SEEN: &str = "prompts seen";
 
 /// Where to scroll when another prompt was chosen by key or elsewhere and its row is out of view.
 fn offset_to_current(ui: &Ui, cx: &Cx<'_>, visible: &[usize]) -> Option<f32> {
-    let seen: Seen = ui.data(|d| d.get_temp(seen_id()))?;
     let prompt = cx.state.selection.prompt?;
-    if seen.prompt == Some(prompt) {
-        return None;
-    }
+    let seen = Seen::before(ui, SEEN, prompt)?;
     let row = visible.binary_search(&cx.state.study.place(prompt)?).ok()?;
-    let top = row as f32 * ROW;
-    // Not past the end, from which the list would spring back.
-    if top < seen.from {
-        Some(top.min(seen.most))
-    } else if top + ROW > seen.from + seen.height {
-        Some((top + ROW - seen.height).min(seen.most))
-    } else {
-        None
-    }
+    seen.to_edge(row as f32 * ROW, ROW)
 }
 
 /// Buttons of every place that asks to open something.

@@ -1,6 +1,6 @@
 //! All pictures of the prompt, side by side, each with its class and score.
 
-use super::prompts::progress_ring;
+use super::{prompts::progress_ring, seen::Seen};
 use crate::{
     app::{
         action::Action,
@@ -94,41 +94,19 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
             });
         }
     });
-    let seen = Seen {
-        key: state.selection.key(),
-        from: output.state.unclamped_offset().x,
-        width: output.inner_rect.width(),
-        most: (output.content_size.x - output.inner_rect.width()).max(0.0),
-    };
-    ui.data_mut(|d| d.insert_temp(seen_id(), seen));
+    Seen::keep(ui, SEEN, state.selection.key(), &output, 0);
     controls::moved(&header)
 }
 
-/// What the strip showed in the last frame.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    key: Option<GenerationKey>,
-    from: f32,
-    width: f32,
-    /// Farthest that could be scrolled.
-    most: f32,
-}
-
-fn seen_id() -> egui::Id {
-    egui::Id::unique("seeds seen")
-}
+/// Name of what the strip showed in the last frame.
+const SEEN: &str = "seeds seen";
 
 /// Where to scroll when another seed was chosen and its picture is out of view.
 fn offset_to_current(ui: &Ui, cx: &Cx<'_>, seeds: &[u64], stride: f32) -> Option<f32> {
-    let seen: Seen = ui.data(|d| d.get_temp(seen_id()))?;
     let key = cx.state.selection.key()?;
-    if seen.key == Some(key) {
-        return None;
-    }
-    let left = seeds.binary_search(&key.seed).ok()? as f32 * stride;
-    let hidden = left < seen.from || left + stride > seen.from + seen.width;
-    // Not past the end, from which the row would spring back.
-    hidden.then_some((left - 0.5 * (seen.width - stride)).clamp(0.0, seen.most))
+    let seen = Seen::before(ui, SEEN, key)?;
+    let place = seeds.binary_search(&key.seed).ok()?;
+    seen.to_middle(place as f32 * stride, stride)
 }
 
 /// One picture with its class and score.
