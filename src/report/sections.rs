@@ -36,7 +36,7 @@ pub(super) fn summary(run: &RunFacts, thresholds: &Thresholds) -> Markup {
             p {
                 "One to many: how many different training images the memorized pictures of a prompt come from. "
                 @for (i, (images, prompts)) in many.into_iter().enumerate() {
-                    (if i > 0 { ", " } else { "" }) (images) " of " (prompts) (if prompts == 1 { " prompt" } else { " prompts" })
+                    (if i > 0 { ", " } else { "" }) (images) (if images == 1 { " image: " } else { " images: " }) (prompts) (if prompts == 1 { " prompt" } else { " prompts" })
                 }
                 "."
             }

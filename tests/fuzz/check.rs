@@ -52,7 +52,7 @@ fn faults_are_found() {
             ])
             .env("PENTIMENTO_FUZZ_CHECK", fault)
             .env("PENTIMENTO_FUZZ", "5")
-            .env("PENTIMENTO_FUZZ_HANG", "1")
+            .env("PENTIMENTO_FUZZ_HANG", if fault == "hang" { "1" } else { "60" })
             .env_remove("PENTIMENTO_FUZZ_ONLY")
             .output()
             .unwrap();

@@ -14,7 +14,13 @@ pub struct Seen<T> {
 
 impl<T: Copy + PartialEq + Send + Sync + 'static> Seen<T> {
     /// Keeps what is shown in this frame; `axis` 0 is from left to right, 1 from top to bottom.
-    pub fn keep<R>(ui: &Ui, list: &'static str, chosen: Option<T>, output: &ScrollAreaOutput<R>, axis: usize) {
+    pub fn keep<R>(
+        ui: &Ui,
+        list: &'static str,
+        chosen: Option<T>,
+        output: &ScrollAreaOutput<R>,
+        axis: usize,
+    ) {
         let length = output.inner_rect.size()[axis];
         let seen = Self {
             chosen,
