@@ -74,7 +74,7 @@ fn offset_to_current(ui: &Ui, cx: &Cx<'_>, visible: &[usize]) -> Option<f32> {
     let prompt = cx.state.selection.prompt?;
     let seen = Seen::before(ui, SEEN, prompt)?;
     let row = visible.binary_search(&cx.state.study.place(prompt)?).ok()?;
-    seen.to_edge(row as f32 * ROW, ROW)
+    seen.scroll_to_edge(row as f32 * ROW, ROW)
 }
 
 /// Buttons of every place that asks to open something.

@@ -39,7 +39,7 @@ impl<T: Copy + PartialEq + Send + Sync + 'static> Seen<T> {
 
     /// Where to scroll so that a part comes just into view; `None` when it is. Never past the end, from which a list
     /// springs back.
-    pub fn to_edge(&self, start: f32, length: f32) -> Option<f32> {
+    pub fn scroll_to_edge(&self, start: f32, length: f32) -> Option<f32> {
         if start < self.from {
             Some(start.min(self.most))
         } else if start + length > self.from + self.length {
@@ -49,9 +49,9 @@ impl<T: Copy + PartialEq + Send + Sync + 'static> Seen<T> {
         }
     }
 
-    /// As [`Self::to_edge`], with the part in the middle.
-    pub fn to_middle(&self, start: f32, length: f32) -> Option<f32> {
-        self.to_edge(start, length)?;
+    /// As [`Self::scroll_to_edge`], with the part in the middle.
+    pub fn scroll_to_middle(&self, start: f32, length: f32) -> Option<f32> {
+        self.scroll_to_edge(start, length)?;
         Some((start - 0.5 * (self.length - length)).clamp(0.0, self.most))
     }
 }
@@ -68,12 +68,12 @@ mod tests {
             length: 50.0,
             most: 400.0,
         };
-        assert_eq!(seen.to_edge(110.0, 20.0), None);
-        assert_eq!(seen.to_edge(40.0, 20.0), Some(40.0));
-        assert_eq!(seen.to_edge(140.0, 20.0), Some(110.0));
-        assert_eq!(seen.to_edge(440.0, 20.0), Some(400.0), "not past the end");
-        assert_eq!(seen.to_middle(110.0, 20.0), None);
-        assert_eq!(seen.to_middle(200.0, 20.0), Some(185.0));
-        assert_eq!(seen.to_middle(0.0, 20.0), Some(0.0));
+        assert_eq!(seen.scroll_to_edge(110.0, 20.0), None);
+        assert_eq!(seen.scroll_to_edge(40.0, 20.0), Some(40.0));
+        assert_eq!(seen.scroll_to_edge(140.0, 20.0), Some(110.0));
+        assert_eq!(seen.scroll_to_edge(440.0, 20.0), Some(400.0), "not past the end");
+        assert_eq!(seen.scroll_to_middle(110.0, 20.0), None);
+        assert_eq!(seen.scroll_to_middle(200.0, 20.0), Some(185.0));
+        assert_eq!(seen.scroll_to_middle(0.0, 20.0), Some(0.0));
     }
 }

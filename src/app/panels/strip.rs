@@ -106,7 +106,7 @@ fn offset_to_current(ui: &Ui, cx: &Cx<'_>, seeds: &[u64], stride: f32) -> Option
     let key = cx.state.selection.key()?;
     let seen = Seen::before(ui, SEEN, key)?;
     let place = seeds.binary_search(&key.seed).ok()?;
-    seen.to_middle(place as f32 * stride, stride)
+    seen.scroll_to_middle(place as f32 * stride, stride)
 }
 
 /// One picture with its class and score.
