@@ -136,6 +136,14 @@ impl Meter {
     }
 }
 
+/// A place in the sources, from the package's folder on, and why it asked.
+pub fn place(file: &str, line: u32, reason: &str) -> String {
+    let parts: Vec<&str> = file.split(['/', '\\']).collect();
+    let source = parts.iter().rposition(|part| *part == "src").unwrap_or(0);
+    let short = parts[source.saturating_sub(1)..].join("/");
+    format!("{short}:{line} {reason}").trim_end().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +163,12 @@ mod tests {
             vec![("often".to_owned(), 7), ("seldom".to_owned(), 3)]
         );
         assert!(figures.mean <= figures.p99 && figures.p99 <= figures.max);
+    }
+
+    #[test]
+    fn a_place_is_told_from_its_package_on() {
+        let file = "/home/someone/registry/src/index-0/egui-0.37.0/src/containers/area.rs";
+        assert_eq!(place(file, 7, ""), "egui-0.37.0/src/containers/area.rs:7");
+        assert_eq!(place("src/app/window.rs", 7, "wheel"), "src/app/window.rs:7 wheel");
     }
 }

@@ -8,7 +8,7 @@ use super::{
     events, focus, import_dialog, keys,
     layout::{self, Layout, Pane, Panes},
     live_link::LiveLink,
-    meter::{Figures, Meter},
+    meter::{self, Figures, Meter},
     on_stage::{Fingerprint, OnStage},
     paint, palette,
     panels::{FieldPoints, MapDots, bar, figures, log},
@@ -437,7 +437,8 @@ impl App {
             self.engine.view(ViewRequest::Thumbnails(wishes));
         }
         self.keep_layout(&ctx);
-        let causes = ctx.repaint_causes().into_iter().map(|c| c.to_string());
+        let causes = ctx.repaint_causes();
+        let causes = causes.iter().map(|c| meter::place(c.file, c.line, &c.reason));
         self.meter.end(self.rows, causes);
         for ended in std::mem::take(&mut self.state.region.answered) {
             self.meter.verdict_shown(ended.elapsed());
