@@ -118,6 +118,7 @@ mod tests {
             variant: None,
             measures: Default::default(),
             signals: None,
+            cluster: None,
             edit: None,
         }
     }

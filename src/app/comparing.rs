@@ -73,10 +73,15 @@ impl Bench {
             return Some(base.clone());
         }
         let edits = base.edits.iter().enumerate().filter_map(|(place, edit)| {
-            if self.off.contains(&(place, None)) {
-                return None;
-            }
             let mut edit = edit.clone();
+            if self.off.contains(&(place, None)) {
+                // A cluster that is off still keeps its prompts from falling to another one.
+                let Edit::Cluster(cluster) = &mut edit else {
+                    return None;
+                };
+                cluster.edits.clear();
+                return Some(edit);
+            }
             if let Edit::Neurons(neurons) = &mut edit {
                 neurons.neurons.retain(|&n| !self.off.contains(&(place, Some(n))));
                 if neurons.neurons.is_empty() {

@@ -64,6 +64,10 @@ pub fn edit(edit: &Edit) -> &'static str {
         Edit::Guidance(_) => {
             "Draws the first steps with other guidance, past the basin that attracts to one picture. (Jain et al., CVPR 2025)"
         }
+        Edit::Cluster(_) => {
+            "Holds for prompts whose text embedding is nearest to this cluster's middle; they get its edits and no other cluster's. \
+             (NeMo-C, FB-Mem)"
+        }
     }
 }
 

@@ -497,6 +497,9 @@ pub struct ExportArgs {
     /// Leave out edits that weights cannot carry, instead of refusing them
     #[arg(long)]
     pub weights_only: bool,
+    /// Of a variant with clusters, the one whose edits the checkpoint is to carry
+    #[arg(long, value_name = "NUMBER")]
+    pub cluster: Option<u32>,
 }
 
 /// `pentimento init`.

@@ -9,9 +9,13 @@
 //! | `warnings` | sentences: what differs between the runs besides the variant, files that could not be read |
 //! | `missing` | sentences: what could not be measured and why |
 //! | `ruined` | a sentence when B's pictures are no longer ordinary pictures, else null |
+//! | `clusters` | of a variant with clusters: one [`ClusterRow`](super::compare_clusters::ClusterRow) for each |
 //! | the rest | the fields of [`Comparison`], under their names; a [`GenerationKey`](crate::study::GenerationKey) is `{"prompt", "seed"}` |
 
-use super::args::{Common, CompareArgs};
+use super::{
+    args::{Common, CompareArgs},
+    compare_clusters,
+};
 use crate::{
     engine::Likeness,
     gallery::decode_rgb,
@@ -75,6 +79,7 @@ pub fn run(args: &CompareArgs, common: &Common) -> Result<(), Problem> {
         eprintln!("pentimento: {warning}");
     }
     let missing = missing(&comparison, args, touched.is_some());
+    let clusters = compare_clusters::rows(&a, &b, &comparison);
     if args.json {
         let side = |run: &Run, touched: Option<&Touched>| {
             let p = run.parameters();
@@ -96,10 +101,12 @@ pub fn run(args: &CompareArgs, common: &Common) -> Result<(), Problem> {
         json["b"] = side(&b, touched.as_ref());
         json["warnings"] = warnings.into();
         json["missing"] = missing.into();
+        json["clusters"] = serde_json::json!(clusters);
         json["ruined"] = comparison.ruined().into();
         println!("{json:#}");
     } else {
         print!("{}", table(&a, &b, &comparison, touched.as_ref(), &missing));
+        print!("{}", compare_clusters::table(&clusters));
     }
     Ok(())
 }

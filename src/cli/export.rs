@@ -10,7 +10,7 @@ use crate::{
 
 /// Writes the checkpoint and prints its folder.
 pub fn run(args: &ExportArgs, common: &Common) -> Result<(), Problem> {
-    let variant = read_variant(&args.variant)?;
+    let variant = of_cluster(read_variant(&args.variant)?, args)?;
     let checkpoint = Checkpoint::open(&args.model)
         .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
     let others: Vec<String> = others(&variant).collect();
@@ -64,6 +64,35 @@ pub fn run(args: &ExportArgs, common: &Common) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The variant as prompts of the named cluster see it.
+fn of_cluster(variant: Variant, args: &ExportArgs) -> Result<Variant, Problem> {
+    let numbers: Vec<String> = variant.clusters().map(|c| c.cluster.to_string()).collect();
+    let numbers = numbers.join(", ");
+    match args.cluster {
+        None if numbers.is_empty() => Ok(variant),
+        None => Err(Problem::new(
+            "A checkpoint can carry the edits of one cluster only",
+            "Name one with --cluster, and export once for each; which cluster a prompt falls in is decided while drawing \
+             (generate --variant, scan --variant).",
+        )
+        .at(&args.variant)
+        .detail(format!("clusters of this variant: {numbers}"))),
+        Some(number) => variant.for_cluster(number).ok_or_else(|| {
+            let there = if numbers.is_empty() {
+                "the variant has no clusters".to_owned()
+            } else {
+                format!("its clusters: {numbers}")
+            };
+            Problem::new(
+                "The variant has no such cluster",
+                "Name one of its clusters, or leave --cluster out.",
+            )
+            .at(&args.variant)
+            .detail(format!("cluster {number} is asked for; {there}"))
+        }),
+    }
+}
+
 /// The edits that weights cannot carry, in words.
 fn others(variant: &Variant) -> impl Iterator<Item = String> + '_ {
     variant
@@ -82,6 +111,7 @@ fn what_to_do(edit: &Edit) -> &'static str {
         Edit::Embedding(_) => {
             "it replaces the text encoder's output; give the tensor to diffusers as prompt_embeds"
         }
+        Edit::Cluster(_) => "it holds for some prompts only; name it with --cluster",
         Edit::Guidance(_) => "it acts while drawing; set guidance in a callback_on_step_end of diffusers",
     }
 }

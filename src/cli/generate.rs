@@ -77,6 +77,12 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
         latents: Vec::new(),
     };
     for (index, prompt) in args.prompt.iter().enumerate() {
+        let place = pool
+            .install(|| pipeline.cluster_of(prompt))
+            .map_err(|e| super::failed("The prompt cannot be encoded", &e))?;
+        if let (Some(place), false) = (place, common.quiet) {
+            eprintln!("pentimento: “{prompt}”: {}", place.words());
+        }
         for (seeds, noise) in &noises {
             watch.together = seeds.len();
             let request = SampleRequest {

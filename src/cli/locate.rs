@@ -7,8 +7,8 @@ use super::{args::Common, console::Console, watch::follow};
 use crate::{
     diffusion::{Checkpoint, InitialNoise, LoadOptions, Pipeline},
     engine::{
-        self, EngineHandle, Event, Findings, Job, JobId, LocateJob, Method, NemoJob, StatisticsSource,
-        compute_pool,
+        self, EngineHandle, Event, Findings, Grouping, Job, JobId, LocateJob, Method, NemoJob,
+        StatisticsSource, compute_pool,
     },
     mitigation::{
         cluster_neurons,
@@ -41,14 +41,13 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
         return from_npz(args, common, npz, &name, stack);
     }
     let grouping = if args.method == Some(MethodName::NemoCluster) {
-        Some(grouping::group(args, common, &prompts, clusters)?)
+        Some(grouping::grouping(args, clusters)?)
     } else {
         None
     };
     if let Some(grouping) = grouping.as_ref().filter(|_| prompts.is_empty()) {
-        return grouping.tell(args, &prompts);
+        return grouping::ask(args, common, grouping);
     }
-    let clusters = grouping.as_ref().map(|g| g.labels.clone());
     let handle = super::start_engine(common, None, None)?;
     let mut watch = Watch {
         console: Console::new(common.quiet),
@@ -59,7 +58,7 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
     watch.until_done(&handle, open)?;
     let outline = watch.outline.clone().unwrap_or_default();
     let job = LocateJob {
-        method: method(args, clusters)?,
+        method: method(args, grouping)?,
         sampling: SamplingChoice {
             steps: Some(args.steps),
             guidance: Some(args.guidance),
@@ -78,7 +77,10 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
     watch.until_done(&handle, locate)?;
     let found = watch.found.take().unwrap_or_default();
     write(args, &found)?;
-    grouping.map_or(Ok(()), |g| g.tell(args, &prompts))
+    match &found.grouped {
+        Some(grouped) => grouping::tell(args, grouped, &prompts),
+        None => Ok(()),
+    }
 }
 
 fn stem(path: &Path) -> String {
@@ -152,7 +154,7 @@ fn texts(file: &Path) -> Result<Vec<String>, Problem> {
     Ok(list(file)?.into_iter().map(|p| p.text).collect())
 }
 
-fn method(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<Method, Problem> {
+fn method(args: &LocateArgs, grouping: Option<Grouping>) -> Result<Method, Problem> {
     Ok(match args.method {
         None if args.stack.is_empty() => {
             return Err(Problem::new(
@@ -161,16 +163,8 @@ fn method(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<Metho
             ));
         }
         None => Method::Nothing,
-        Some(MethodName::Nemo) => Method::Nemo(nemo(args, None)?),
-        Some(MethodName::NemoCluster) => {
-            let clusters = clusters.ok_or_else(|| {
-                Problem::new(
-                    "There are no clusters",
-                    "Let k-means make them (--k-means 12), or name a prompt list with a column cluster.",
-                )
-            })?;
-            Method::Nemo(nemo(args, Some(clusters))?)
-        }
+        Some(MethodName::Nemo) => Method::Nemo(Box::new(nemo(args, None)?)),
+        Some(MethodName::NemoCluster) => Method::Nemo(Box::new(nemo(args, grouping)?)),
         Some(MethodName::Wanda) => Method::Wanda {
             settings: PruningSettings {
                 seed: args.seed.unwrap_or(0),
@@ -222,7 +216,7 @@ fn method(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<Metho
     })
 }
 
-fn nemo(args: &LocateArgs, clusters: Option<Vec<Option<u32>>>) -> Result<NemoJob, Problem> {
+fn nemo(args: &LocateArgs, clusters: Option<Grouping>) -> Result<NemoJob, Problem> {
     let given = &args.nemo;
     let noise = NoiseSettings {
         samples: given.samples,
@@ -297,30 +291,25 @@ fn file_beside(args: &LocateArgs, ending: &str) -> PathBuf {
     args.out.with_file_name(format!("{}-{ending}", stem(&args.out)))
 }
 
-/// A variant's file: the one named, or with several variants one for each.
-fn file_of(args: &LocateArgs, variants: &[Variant], at: usize) -> PathBuf {
-    if variants.len() < 2 && (args.nemo.npz.is_some() || args.method != Some(MethodName::NemoCluster)) {
-        return args.out.clone();
-    }
-    let number = variants[at].name.rsplit(' ').next().unwrap_or_default();
-    args.out
-        .with_file_name(format!("{}-cluster-{number}.toml", stem(&args.out)))
-}
-
 fn write(args: &LocateArgs, found: &Findings) -> Result<(), Problem> {
     found.lines.iter().for_each(|line| println!("{line}"));
     if let (Some(file), Some(statistics)) = (&args.nemo.save_statistics, &found.statistics) {
         statistics.write(file)?;
     }
-    for (i, variant) in found.variants.iter().enumerate() {
-        let file = file_of(args, &found.variants, i);
-        write_variant(&file, variant)?;
-        println!("{}: {}", file.display(), variant.note);
+    for variant in &found.variants {
+        write_variant(&args.out, variant)?;
+        println!("{}: {}", args.out.display(), variant.note);
         for edit in &variant.edits {
             println!("  {}", edit.words());
         }
-        if let (true, Some(neurons)) = (args.nemo.export_npz, found.neurons.get(i)) {
-            cluster_neurons::write_npz(&file.with_extension("npz"), neurons)?;
+    }
+    if args.nemo.export_npz {
+        for (cluster, neurons) in &found.neurons {
+            let file = match cluster {
+                Some(cluster) => file_beside(args, &format!("cluster-{cluster}.npz")),
+                None => args.out.with_extension("npz"),
+            };
+            cluster_neurons::write_npz(&file, neurons)?;
         }
     }
     Ok(())
@@ -370,7 +359,7 @@ fn from_npz(
     };
     let found = Findings {
         variants: vec![variant],
-        neurons: vec![neurons],
+        neurons: vec![(None, neurons)],
         ..Findings::default()
     };
     write(args, &found)

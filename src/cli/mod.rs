@@ -3,6 +3,7 @@
 
 mod args;
 mod compare;
+mod compare_clusters;
 mod console;
 mod detect;
 mod doctor;

@@ -4,8 +4,10 @@ use super::{
     DiffusionError, Pipeline, UNet, WeightMap,
     weight_edit::{Change, WeightEdit, changed, misfit, resolve},
 };
-use crate::study::{Edit, EmbeddingEdit, GuidanceSchedule, Variant};
-use candle_core::{Device, Tensor};
+use crate::study::{
+    self, ClusterEdit, ClusterPlace, Edit, Embedding, EmbeddingEdit, GuidanceSchedule, Variant,
+};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use std::{
     collections::BTreeMap,
@@ -22,7 +24,9 @@ pub(super) struct Edits {
     pub guidance: Option<GuidanceSchedule>,
     /// Prompt (every prompt if `None`) and embedding `[1, tokens, d]`; the last that fits holds.
     embeddings: Vec<(Option<String>, Tensor)>,
-    /// Changes of weights that hold at some steps only.
+    /// Clusters, without their edits: those are in `timed`.
+    clusters: Vec<ClusterEdit>,
+    /// Changes of weights that hold at some steps or for some prompts only.
     timed: Vec<WeightEdit>,
     /// Networks made for sets of `timed`, newest last.
     stages: Mutex<Vec<(Vec<usize>, Arc<UNet>)>>,
@@ -34,6 +38,7 @@ impl Edits {
         Self {
             guidance: self.guidance,
             embeddings: self.embeddings.clone(),
+            clusters: self.clusters.clone(),
             timed: self.timed.clone(),
             stages: Mutex::default(),
         }
@@ -64,6 +69,11 @@ impl Pipeline {
     pub fn with_variant(&self, variant: &Variant) -> Result<Self, DiffusionError> {
         variant.validate().map_err(DiffusionError::Variant)?;
         let mut edits = self.edits.for_other_weights();
+        if !edits.clusters.is_empty() && variant.clusters().next().is_some() {
+            return Err(DiffusionError::Variant(
+                "there are clusters already; a prompt can fall into one grouping only".to_owned(),
+            ));
+        }
         for (i, edit) in variant.edits.iter().enumerate() {
             match edit {
                 Edit::Embedding(edit) => {
@@ -73,31 +83,61 @@ impl Pipeline {
                     })?)
                 }
                 Edit::Guidance(schedule) => edits.guidance = Some(*schedule),
+                Edit::Cluster(cluster) => {
+                    self.check_embedding(&cluster.middle).map_err(|reason| {
+                        misfit(i, &format!("middle of cluster {}: {reason}", cluster.cluster))
+                    })?;
+                    edits.clusters.push(ClusterEdit {
+                        edits: Vec::new(),
+                        ..cluster.clone()
+                    });
+                }
                 Edit::Neurons(_) | Edit::Mask(_) => {}
             }
         }
         let shape = |name: &str| self.unet_weights().stored(name).map(|t| t.dims().to_vec());
         let changes = resolve(&variant.edits, self.unet().config(), &shape)?;
-        let (timed, lasting): (Vec<_>, Vec<_>) = changes.into_iter().partition(|c| c.when.is_some());
+        let (timed, lasting): (Vec<_>, Vec<_>) = changes
+            .into_iter()
+            .partition(|c| c.when.is_some() || c.cluster.is_some());
         edits.timed.extend(timed);
         let mut edited = self.with_unet_tensors(changed_weights(self.unet_weights(), &lasting)?)?;
         edited.edits = Arc::new(edits);
         Ok(edited)
     }
 
-    /// The embedding of an edit as a tensor `[1, tokens, d]`.
-    fn replacement(&self, edit: &EmbeddingEdit) -> Result<(Option<String>, Tensor), DiffusionError> {
-        let embedding = &edit.embedding;
+    /// Whether an embedding has this text encoder's shape.
+    fn check_embedding(&self, embedding: &Embedding) -> Result<(), String> {
         let expected = (
             self.tokenizer().length(),
             self.unet().config().cross_attention_dim,
         );
-        if (embedding.tokens, embedding.width) != expected {
-            return Err(DiffusionError::Request(format!(
-                "the embedding is {} tokens × {}; this checkpoint's are {} × {}",
-                embedding.tokens, embedding.width, expected.0, expected.1
-            )));
+        if (embedding.tokens, embedding.width) == expected {
+            return Ok(());
         }
+        Err(format!(
+            "the embedding is {} tokens × {}; this checkpoint's are {} × {}",
+            embedding.tokens, embedding.width, expected.0, expected.1
+        ))
+    }
+
+    /// Which of the variant's clusters a prompt falls in, by the text encoder's own embedding; `None` without clusters.
+    ///
+    /// # Errors
+    /// As [`encode_prompts`](Self::encode_prompts).
+    pub fn cluster_of(&self, prompt: &str) -> Result<Option<ClusterPlace>, DiffusionError> {
+        if self.edits.clusters.is_empty() {
+            return Ok(None);
+        }
+        let embedding = self.encode_prompts(&[prompt])?.to_dtype(DType::F32)?;
+        let embedding = embedding.flatten_all()?.to_vec1::<f32>()?;
+        Ok(study::place(self.edits.clusters.iter(), &embedding))
+    }
+
+    /// The embedding of an edit as a tensor `[1, tokens, d]`.
+    fn replacement(&self, edit: &EmbeddingEdit) -> Result<(Option<String>, Tensor), DiffusionError> {
+        let embedding = &edit.embedding;
+        self.check_embedding(embedding).map_err(DiffusionError::Request)?;
         let tensor = Tensor::from_slice(
             &embedding.values,
             (1, embedding.tokens, embedding.width),
@@ -127,10 +167,19 @@ impl Pipeline {
         })
     }
 
-    /// The network as the variant has it at a step. Spans of timesteps hold for the whole part of the timestep.
-    pub(super) fn unet_at(&self, step: usize, timestep: f64) -> Result<Arc<UNet>, DiffusionError> {
+    /// The network as the variant has it at a step, for prompts of a cluster. Spans of timesteps hold for the whole part of
+    /// the timestep.
+    pub(super) fn unet_at(
+        &self,
+        step: usize,
+        timestep: f64,
+        cluster: Option<u32>,
+    ) -> Result<Arc<UNet>, DiffusionError> {
         let edits = &self.edits;
-        let holds = |e: &WeightEdit| e.when.is_none_or(|w| w.holds(step, timestep as usize));
+        let holds = |e: &WeightEdit| {
+            e.when.is_none_or(|w| w.holds(step, timestep as usize))
+                && (e.cluster.is_none() || e.cluster == cluster)
+        };
         let places = 0..edits.timed.len();
         let active: Vec<usize> = places.filter(|&i| holds(&edits.timed[i])).collect();
         if active.is_empty() {

@@ -82,6 +82,7 @@ impl Pipeline {
         let negative = guided.then_some(request.sampling.negative.as_str());
         let embeddings = repeat_each(&self.text_embeddings(&request.prompt, negative)?, n)?;
 
+        let cluster = self.cluster_of(&request.prompt)?.map(|place| place.cluster);
         let timesteps = schedule.timesteps().to_vec();
         for (index, &timestep) in timesteps.iter().enumerate() {
             let input = schedule.model_input(&latents, index)?.to_dtype(self.dtype)?;
@@ -91,9 +92,13 @@ impl Pipeline {
                 input
             };
             let tap = Tap::new(observer, index, timestep, guided);
-            let output =
-                self.unet_at(index, timestep)?
-                    .forward(&input, timestep, &embeddings, self.compute(), tap);
+            let output = self.unet_at(index, timestep, cluster)?.forward(
+                &input,
+                timestep,
+                &embeddings,
+                self.compute(),
+                tap,
+            );
             let output = self.told(output)?.to_dtype(DType::F32)?;
             let (unconditional, conditional) = if guided {
                 (Some(output.narrow(0, 0, n)?), output.narrow(0, n, n)?)

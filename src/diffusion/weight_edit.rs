@@ -14,6 +14,8 @@ pub(super) struct WeightEdit {
     pub change: Change,
     /// When; always if `None`.
     pub when: Option<When>,
+    /// For prompts of this cluster; for all if `None`.
+    pub cluster: Option<u32>,
 }
 
 /// What to do with the values of a weight.
@@ -42,6 +44,19 @@ pub(super) fn resolve(
             Edit::Neurons(edit) => rows(edit, &blocks, shape),
             Edit::Mask(edit) => zero(edit, shape),
             Edit::Embedding(_) | Edit::Guidance(_) => continue,
+            Edit::Cluster(cluster) => {
+                let number = cluster.cluster;
+                let inner = resolve(&cluster.edits, config, shape).map_err(|e| match e {
+                    DiffusionError::Variant(reason) => misfit(i, &format!("cluster {number}, {reason}")),
+                    other => other,
+                })?;
+                let of_cluster = |change| WeightEdit {
+                    cluster: Some(number),
+                    ..change
+                };
+                changes.extend(inner.into_iter().map(of_cluster));
+                continue;
+            }
         };
         changes.push(change.map_err(|reason| misfit(i, &reason))?);
     }
@@ -98,6 +113,7 @@ fn rows(
             factor: edit.factor,
         },
         when: edit.when,
+        cluster: None,
     })
 }
 
@@ -116,6 +132,7 @@ fn zero(edit: &MaskEdit, shape: &dyn Fn(&str) -> Option<Vec<usize>>) -> Result<W
         weight: weight.clone(),
         change: Change::Zero(edit.zero.clone()),
         when: edit.when,
+        cluster: None,
     })
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     diffusion::{InitialNoise, Observer, Pipeline, ProbeSet, SampleRequest, Site, Step, scheduler},
     memorization::SignalWatch,
-    study::{GenerationKey, Prompt, Sampling},
+    study::{ClusterPlace, GenerationKey, Prompt, Sampling},
 };
 use candle_core::Tensor;
 use std::{ops::ControlFlow, sync::Arc};
@@ -33,6 +33,8 @@ pub(super) struct Drawing<'a> {
     pub norms: Vec<Vec<f32>>,
     /// Gathers the other signs of memorization.
     pub eye: Option<SignalWatch>,
+    /// The variant's cluster whose edits hold for the prompt.
+    pub cluster: Option<ClusterPlace>,
 }
 
 impl Drawing<'_> {

@@ -87,6 +87,9 @@ impl Session {
                     pipeline: &pipeline,
                     norms: vec![Vec::new(); keys.len()],
                     eye: eye(&pipeline, &prompt.text, &job.sampling),
+                    cluster: pipeline
+                        .cluster_of(&prompt.text)
+                        .map_err(|e| draw_problem(prompt, &e))?,
                 };
                 let name = variant.map(|v| v.name.as_str().into());
                 if self.pictures(drawing, name, &mut held, &mut run)? == Outcome::Stopped {
@@ -141,7 +144,7 @@ impl Session {
     ) -> Result<Outcome, Problem> {
         let start = Instant::now();
         let (keys, prompt, cancel) = (drawing.keys, drawing.prompt, drawing.cancel);
-        let (request, pipeline) = (drawing.request(), drawing.pipeline);
+        let (request, pipeline, cluster) = (drawing.request(), drawing.pipeline, drawing.cluster);
         let sample = match self.pool.install(|| pipeline.sample(&request, &mut drawing)) {
             Ok(sample) => sample,
             Err(DiffusionError::Stopped) => return Ok(Outcome::Stopped),
@@ -179,6 +182,7 @@ impl Session {
                 seconds,
                 thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
                 variant: variant.clone(),
+                cluster,
                 edit: None,
             };
             let told = Arc::new(generation.clone());

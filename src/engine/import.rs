@@ -270,6 +270,7 @@ impl Session {
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&image, THUMBNAIL_SIDE)),
             variant: None,
+            cluster: None,
             edit: None,
         };
         generation.measures = self.measures_of(&image, &alpha, &generation);

@@ -56,7 +56,9 @@ pub use device::{DeviceChoice, device_words, vector_level};
 pub use eta::Eta;
 pub use handle::{EngineHandle, EngineSide, Ticket, ViewRequest};
 pub use likeness::Likeness;
-pub use locate::{Findings, LocateJob, Method, NemoJob, StatisticsSource};
+pub use locate::{
+    Clustering, Findings, Grouped, Grouping, LocateJob, Method, NemoJob, StatisticsSource, group,
+};
 pub use machine::MachineMemory;
 pub use message::{
     CancelToken, Event, GalleryMap, GenerateJob, ImportJob, ImportPrompts, Job, JobId, JobKind, PairPlace,

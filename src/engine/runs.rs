@@ -143,6 +143,7 @@ impl Session {
             embedding: generation.measures.embedding.clone(),
             measures: generation.measures.pair,
             signals: signals_of(generation),
+            cluster: generation.cluster,
         }
     }
 

@@ -182,6 +182,7 @@ fn generation(
         seconds: 0.0,
         thumbnail: Arc::default(),
         variant: None,
+        cluster: None,
         edit: None,
     }
 }

@@ -52,6 +52,7 @@ impl Session {
             seconds: 0.0,
             thumbnail: Arc::new(thumbnail(&job.image, THUMBNAIL_SIDE)),
             variant: Some(job.name.clone()),
+            cluster: None,
             edit: None,
         };
         let drawn = Arc::new(generation.clone());

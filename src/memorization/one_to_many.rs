@@ -142,6 +142,7 @@ mod tests {
             seconds: 0.0,
             thumbnail: Default::default(),
             variant: None,
+            cluster: None,
             edit: None,
         }
     }

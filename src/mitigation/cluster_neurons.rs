@@ -5,7 +5,10 @@ use super::{
     MitigationError, files,
     neurons::{NeuronLists, NeuronRow, ValueLayers},
 };
-use crate::{diffusion::Pipeline, study::Problem};
+use crate::{
+    diffusion::Pipeline,
+    study::{self, Assignment, Problem},
+};
 use candle_core::DType;
 use std::{collections::BTreeMap, path::Path};
 
@@ -82,18 +85,6 @@ pub struct Centroids {
     pub of: BTreeMap<u32, Vec<f32>>,
 }
 
-/// Where a new prompt falls.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Assignment {
-    /// The nearest cluster.
-    pub cluster: u32,
-    /// Distance to its middle.
-    pub distance: f64,
-    /// How sure: the share by which the second nearest middle is further away, 0 (between two clusters) to 1 (in the
-    /// middle of one); 1 when there is only one cluster.
-    pub margin: f64,
-}
-
 impl Centroids {
     /// Means of the embeddings with the same label.
     pub fn of_labels(embeddings: &[Vec<f32>], labels: &[Option<u32>]) -> Self {
@@ -116,31 +107,9 @@ impl Centroids {
         }
     }
 
-    /// Euclidean distance of an embedding to a middle.
-    pub fn distance(middle: &[f32], embedding: &[f32]) -> f64 {
-        let squares = middle
-            .iter()
-            .zip(embedding)
-            .map(|(a, b)| f64::from(a - b).powi(2));
-        squares.sum::<f64>().sqrt()
-    }
-
     /// The nearest middle, and how sure that is; `None` without clusters.
     pub fn nearest(&self, embedding: &[f32]) -> Option<Assignment> {
-        let distance = |m: &Vec<f32>| Self::distance(m, embedding);
-        let mut all: Vec<(f64, u32)> = self.of.iter().map(|(label, m)| (distance(m), *label)).collect();
-        all.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (distance, cluster) = *all.first()?;
-        let margin = match all.get(1) {
-            Some((second, _)) if *second > 0.0 => 1.0 - distance / second,
-            Some(_) => 0.0,
-            None => 1.0,
-        };
-        Some(Assignment {
-            cluster,
-            distance,
-            margin,
-        })
+        study::nearest(self.of.iter().map(|(label, m)| (*label, &m[..])), embedding)
     }
 }
 

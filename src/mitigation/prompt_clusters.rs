@@ -1,7 +1,7 @@
 //! Clusters of prompts by their text embeddings, kept in a file, so that a new prompt finds its cluster later.
 
-use super::cluster_neurons::{Assignment, Centroids};
-use crate::study::Problem;
+use super::cluster_neurons::Centroids;
+use crate::study::{ClusterEdit, ClusterPlace, Edit, Embedding, Problem, distance, is_outside};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,15 +23,6 @@ pub struct PromptClusters {
     pub silhouette: Option<f32>,
 }
 
-/// Where a prompt falls, and whether it belongs there.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
-    /// Cluster, distance and margin. The margin is the prompt's simplified silhouette: `1 − nearest / second nearest`.
-    pub nearest: Assignment,
-    /// It lies further away than every prompt that made the cluster.
-    pub outside: bool,
-}
-
 impl PromptClusters {
     /// Clusters of embeddings with labels.
     pub fn of_labels(embeddings: &[Vec<f32>], labels: &[Option<u32>], silhouette: Option<f64>) -> Self {
@@ -41,7 +32,7 @@ impl PromptClusters {
             if let Some((label, middle)) = label.and_then(|l| Some((l, centroids.of.get(&l)?))) {
                 let entry = members.entry(label).or_default();
                 entry.0 += 1;
-                entry.1 = entry.1.max(Centroids::distance(middle, embedding) as f32);
+                entry.1 = entry.1.max(distance(middle, embedding) as f32);
             }
         }
         Self {
@@ -51,15 +42,35 @@ impl PromptClusters {
         }
     }
 
-    /// Where a prompt falls; `None` without clusters.
-    pub fn place(&self, embedding: &[f32]) -> Option<Place> {
+    /// Where a prompt falls; `None` without clusters. The margin is the prompt's simplified silhouette.
+    pub fn place(&self, embedding: &[f32]) -> Option<ClusterPlace> {
         let nearest = self.centroids.nearest(embedding)?;
         let reach = self.members.get(&nearest.cluster).map(|m| m.1);
-        Some(Place {
-            // One of the prompts themselves lies exactly there, give or take the rounding.
-            outside: reach.is_some_and(|r| nearest.distance > f64::from(r) * (1.0 + 1e-5)),
-            nearest,
+        Some(ClusterPlace {
+            cluster: nearest.cluster,
+            distance: nearest.distance as f32,
+            margin: nearest.margin as f32,
+            outside: reach.is_some_and(|r| is_outside(nearest.distance, r)),
         })
+    }
+
+    /// The clusters as edits of a variant, each with its own of `edits`; `tokens` is the text encoder's length.
+    pub fn variant_edits(&self, tokens: usize, mut edits: BTreeMap<u32, Vec<Edit>>) -> Vec<Edit> {
+        let edit = |(&cluster, middle): (&u32, &Vec<f32>)| {
+            let (prompts, reach) = self.members.get(&cluster).copied().unwrap_or((0, f32::INFINITY));
+            Edit::Cluster(ClusterEdit {
+                cluster,
+                prompts,
+                reach,
+                middle: Embedding {
+                    tokens,
+                    width: middle.len() / tokens.max(1),
+                    values: middle.as_slice().into(),
+                },
+                edits: edits.remove(&cluster).unwrap_or_default(),
+            })
+        };
+        self.centroids.of.iter().map(edit).collect()
     }
 
     /// Values of an embedding; 0 without clusters.
@@ -262,9 +273,9 @@ mod tests {
         let mut outside = 0;
         for new in &fixture.new {
             let place = clusters.place(&new.point).unwrap();
-            assert_eq!(place.nearest.cluster, new.cluster);
-            assert!((place.nearest.distance - new.distance).abs() < 1e-4);
-            assert!((place.nearest.margin - new.margin).abs() < 1e-4);
+            assert_eq!(place.cluster, new.cluster);
+            assert!((f64::from(place.distance) - new.distance).abs() < 1e-4);
+            assert!((f64::from(place.margin) - new.margin).abs() < 1e-4);
             assert_eq!(place.outside, new.distance > fixture.reach[new.cluster as usize]);
             outside += usize::from(place.outside);
         }

@@ -1,8 +1,8 @@
 //! One line of `generations.jsonl`: a generated picture and what was found out about it.
 
 use crate::study::{
-    EmbeddingCosine, GalleryImage, Generation, GenerationKey, Match, Measures, PairMeasures, RegionScores,
-    Signals, gallery_names, recorded_names,
+    ClusterPlace, EmbeddingCosine, GalleryImage, Generation, GenerationKey, Match, Measures, PairMeasures,
+    RegionScores, Signals, gallery_names, recorded_names,
 };
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,9 @@ pub struct Record {
     /// Other signs seen while drawing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signals: Option<RecordSignals>,
+    /// The cluster whose edits it was drawn with, for variants with clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterPlace>,
 }
 
 impl Record {
@@ -124,6 +127,10 @@ impl Record {
             .flat_map(|m| [m.scores.foreground, m.scores.background]);
         if scores.chain([self.confidence]).flatten().any(|s| !s.is_finite()) {
             return Err("a score is not finite".to_owned());
+        }
+        let place = self.cluster.iter().flat_map(|c| [c.distance, c.margin]);
+        if place.into_iter().any(|v| !v.is_finite()) {
+            return Err("the place among the variant's clusters is not finite".to_owned());
         }
         if self.embedding.as_ref().is_some_and(|e| !e.cosine.is_finite()) {
             return Err("the embedding's cosine is not finite".to_owned());
@@ -170,6 +177,7 @@ impl Record {
             seconds,
             thumbnail: Arc::new(thumbnail),
             variant,
+            cluster: self.cluster,
             edit: None,
         }
     }

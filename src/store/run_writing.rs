@@ -302,6 +302,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let mut run = Run::create(folder.path(), &RunParameters::default()).unwrap();
         let record = |prompt| Record {
+            cluster: None,
             key: GenerationKey { prompt, seed: 0 },
             prompt: "a".into(),
             image: "images/a.png".into(),

@@ -36,6 +36,19 @@
 //! kind = "guidance"
 //! before = 0.0
 //! timestep = 500                    # or step = 10, or at = "first minimum"
+//!
+//! [[edit]]                          # edits for the prompts whose embedding is nearest to this middle
+//! kind = "cluster"
+//! cluster = 3
+//! prompts = 12                      # that it was made of
+//! reach = 27.4                      # largest distance of one of them; unknown when left out
+//! file = "cluster-3.safetensors"
+//! tensor = "middle"                 # [tokens, width]
+//!
+//! [[edit.edit]]                     # neurons and masks only, as above
+//! kind = "neurons"
+//! layer = 2
+//! neurons = [12]
 //! ```
 
 use super::{
@@ -45,8 +58,8 @@ use super::{
 };
 use crate::{
     study::{
-        BaseCheckpoint, Edit, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Problem, Span,
-        Transition, Variant, When,
+        BaseCheckpoint, ClusterEdit, Edit, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit,
+        Problem, Span, Transition, Variant, When,
     },
     tables,
 };
@@ -115,7 +128,7 @@ pub fn read_variant(path: &Path) -> Result<Variant, Problem> {
         )));
     }
     for section in sections {
-        edits.push(edit(section, &mut files)?);
+        edits.push(edit(section, &mut files, false)?);
     }
     let variant = Variant {
         name: name.trim().to_owned(),
@@ -134,18 +147,20 @@ pub fn read_variant(path: &Path) -> Result<Variant, Problem> {
     Ok(variant)
 }
 
-fn edit(mut keys: Keys<'_>, files: &mut Sidecars) -> Result<Edit, Problem> {
+/// Reads an edit; `within` a cluster, where there are no clusters.
+fn edit(mut keys: Keys<'_>, files: &mut Sidecars, within: bool) -> Result<Edit, Problem> {
     let (kind, span) = keys
         .text("kind")?
-        .ok_or_else(|| keys.lacks("kind is missing: neurons, mask, embedding or guidance"))?;
+        .ok_or_else(|| keys.lacks("kind is missing: neurons, mask, embedding, guidance or cluster"))?;
     let edit = match kind.as_str() {
         "neurons" => neurons(&mut keys),
         "mask" => mask(&mut keys, files),
         "embedding" => embedding(&mut keys, files),
         "guidance" => guidance(&mut keys),
+        "cluster" if !within => cluster(&mut keys, files),
         other => Err(keys.refuse(
             &span,
-            &format!("unknown kind “{other}”; known: neurons, mask, embedding, guidance"),
+            &format!("unknown kind “{other}”; known: neurons, mask, embedding, guidance, cluster (not within a cluster)"),
         )),
     }?;
     edit.validate().map_err(|reason| keys.lacks(&reason))?;
@@ -215,6 +230,38 @@ fn embedding(keys: &mut Keys<'_>, files: &mut Sidecars) -> Result<Edit, Problem>
     let refuse = |reason: String| keys.refuse(&span, &reason);
     let embedding = files.embedding(&file, &tensor, &refuse)?;
     Ok(Edit::Embedding(EmbeddingEdit { prompt, embedding }))
+}
+
+fn cluster(keys: &mut Keys<'_>, files: &mut Sidecars) -> Result<Edit, Problem> {
+    let mut whole = |key: &str| match keys.whole(key)? {
+        Some((number, span)) => small(keys, key, number, &span).map(Some),
+        None => Ok(None),
+    };
+    let cluster = whole("cluster")?;
+    let prompts = whole("prompts")?.unwrap_or(0);
+    let cluster = cluster.ok_or_else(|| keys.lacks("cluster is missing"))?;
+    let reach = keys.number("reach")?.map_or(f32::INFINITY, |(reach, _)| reach);
+    let (file, span) = keys.text("file")?.ok_or_else(|| keys.lacks("file is missing"))?;
+    let tensor = keys
+        .text("tensor")?
+        .map_or_else(|| "middle".to_owned(), |(name, _)| name);
+    let sections = keys.sections("edit")?;
+    if sections.len() > Variant::MAX_EDITS {
+        return Err(keys.lacks(&format!("at most {} edits are possible", Variant::MAX_EDITS)));
+    }
+    nothing_left(keys, "kind, cluster, prompts, reach, file, tensor, [[edit.edit]]")?;
+    let edits = sections
+        .into_iter()
+        .map(|section| edit(section, files, true))
+        .collect::<Result<_, _>>()?;
+    let refuse = |reason: String| keys.refuse(&span, &reason);
+    Ok(Edit::Cluster(ClusterEdit {
+        cluster,
+        prompts,
+        reach,
+        middle: files.embedding(&file, &tensor, &refuse)?,
+        edits,
+    }))
 }
 
 fn guidance(keys: &mut Keys<'_>) -> Result<Edit, Problem> {

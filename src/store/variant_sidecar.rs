@@ -208,32 +208,43 @@ pub(super) struct Packed {
     pub sha256: String,
 }
 
-/// Name of the tensor of the edit at place `index`.
-pub(super) fn tensor_name(index: usize, edit: &Edit) -> String {
+/// Name of the tensor of the edit at a place: its number, within a cluster after the cluster's (`4`, `4.0`).
+pub(super) fn tensor_name(place: &str, edit: &Edit) -> String {
     match edit {
-        Edit::Mask(edit) => format!("{index}.{}", edit.weight),
-        _ => format!("{index}.embedding"),
+        Edit::Mask(edit) => format!("{place}.{}", edit.weight),
+        Edit::Cluster(_) => format!("{place}.middle"),
+        _ => format!("{place}.embedding"),
     }
 }
 
-/// Masks (packed) and embeddings (f32) of a variant in one file; `None` if there are none.
-pub(super) fn pack(variant: &Variant, stem: &str) -> Result<Option<Packed>, String> {
-    let mut data: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-    for (i, edit) in variant.edits.iter().enumerate() {
-        let name = tensor_name(i, edit);
+/// The tensors of edits, in order.
+fn tensors(edits: &[Edit], within: &str, data: &mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>) {
+    let floats = |name: String, embedding: &Embedding| {
+        let bytes = embedding.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        (name, Dtype::F32, vec![embedding.tokens, embedding.width], bytes)
+    };
+    for (i, edit) in edits.iter().enumerate() {
+        let place = format!("{within}{i}");
+        let name = tensor_name(&place, edit);
         match edit {
             Edit::Mask(edit) => {
                 let bits = edit.zero.packed().to_vec();
                 data.push((name, Dtype::U8, vec![bits.len()], bits));
             }
-            Edit::Embedding(edit) => {
-                let embedding = &edit.embedding;
-                let bytes = embedding.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                data.push((name, Dtype::F32, vec![embedding.tokens, embedding.width], bytes));
+            Edit::Embedding(edit) => data.push(floats(name, &edit.embedding)),
+            Edit::Cluster(cluster) => {
+                data.push(floats(name, &cluster.middle));
+                tensors(&cluster.edits, &format!("{place}."), data);
             }
             Edit::Neurons(_) | Edit::Guidance(_) => {}
         }
     }
+}
+
+/// Masks (packed), embeddings and middles of clusters (f32) of a variant in one file; `None` if there are none.
+pub(super) fn pack(variant: &Variant, stem: &str) -> Result<Option<Packed>, String> {
+    let mut data = Vec::new();
+    tensors(&variant.edits, "", &mut data);
     if data.is_empty() {
         return Ok(None);
     }

@@ -68,6 +68,14 @@ struct Section<'a> {
     steps: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timesteps: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reach: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    edit: Vec<Section<'a>>,
 }
 
 #[derive(Serialize)]
@@ -80,19 +88,7 @@ enum Layer<'a> {
 /// The file's text; `beside` is what [`pack`](super::variant_sidecar::pack) made of the same variant.
 pub(super) fn text(variant: &Variant, beside: Option<&Packed>) -> Result<String, String> {
     let file = beside.map(|b| b.name.as_str());
-    let edit = variant.edits.iter().enumerate().map(|(i, edit)| {
-        let mut section = section(edit);
-        if matches!(edit, Edit::Mask(_) | Edit::Embedding(_)) {
-            section.file = file;
-            section.tensor = Some(tensor_name(i, edit));
-        }
-        match edit.when() {
-            Some(When::Steps(span)) => section.steps = Some(span.to_string()),
-            Some(When::Timesteps(span)) => section.timesteps = Some(span.to_string()),
-            None => {}
-        }
-        section
-    });
+    let edit = sections(&variant.edits, "", file);
     let file = File {
         format: VARIANT_FORMAT,
         name: &variant.name,
@@ -105,9 +101,31 @@ pub(super) fn text(variant: &Variant, beside: Option<&Packed>) -> Result<String,
             .iter()
             .map(|b| (b.name.as_str(), b.sha256.as_str()))
             .collect(),
-        edit: edit.collect(),
+        edit,
     };
     toml::to_string(&file).map_err(|e| e.to_string())
+}
+
+/// The sections of edits; `within` is the place of the cluster that holds them, with a point behind it.
+fn sections<'a>(edits: &'a [Edit], within: &str, file: Option<&'a str>) -> Vec<Section<'a>> {
+    let section = |(i, edit): (usize, &'a Edit)| {
+        let place = format!("{within}{i}");
+        let mut section = section(edit);
+        if matches!(edit, Edit::Mask(_) | Edit::Embedding(_) | Edit::Cluster(_)) {
+            section.file = file;
+            section.tensor = Some(tensor_name(&place, edit));
+        }
+        if let Edit::Cluster(cluster) = edit {
+            section.edit = sections(&cluster.edits, &format!("{place}."), file);
+        }
+        match edit.when() {
+            Some(When::Steps(span)) => section.steps = Some(span.to_string()),
+            Some(When::Timesteps(span)) => section.timesteps = Some(span.to_string()),
+            None => {}
+        }
+        section
+    };
+    edits.iter().enumerate().map(section).collect()
 }
 
 fn section(edit: &Edit) -> Section<'_> {
@@ -131,6 +149,13 @@ fn section(edit: &Edit) -> Section<'_> {
         Edit::Embedding(edit) => Section {
             kind: "embedding",
             prompt: edit.prompt.as_deref(),
+            ..Section::default()
+        },
+        Edit::Cluster(cluster) => Section {
+            kind: "cluster",
+            cluster: Some(cluster.cluster),
+            prompts: Some(cluster.prompts),
+            reach: cluster.reach.is_finite().then(|| short(cluster.reach)),
             ..Section::default()
         },
         Edit::Guidance(schedule) => {

@@ -1,6 +1,6 @@
 //! What a variant changes in a checkpoint: one type for each kind of edit.
 
-use super::BitMask;
+use super::{BitMask, ClusterEdit};
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// One change.
@@ -14,6 +14,8 @@ pub enum Edit {
     Embedding(EmbeddingEdit),
     /// Changes when guidance sets in (Jain et al.).
     Guidance(GuidanceSchedule),
+    /// Changes for the prompts of one cluster (FB-Mem).
+    Cluster(ClusterEdit),
 }
 
 impl Edit {
@@ -22,7 +24,7 @@ impl Edit {
         match self {
             Self::Neurons(edit) => edit.when,
             Self::Mask(edit) => edit.when,
-            Self::Embedding(_) | Self::Guidance(_) => None,
+            Self::Embedding(_) | Self::Guidance(_) | Self::Cluster(_) => None,
         }
     }
 
@@ -60,6 +62,19 @@ impl Edit {
                 None => "another embedding for every prompt".to_owned(),
             },
             Self::Guidance(schedule) => schedule.to_string(),
+            Self::Cluster(cluster) => {
+                let edits: Vec<String> = cluster.edits.iter().map(Self::words).collect();
+                format!(
+                    "cluster {} ({} prompts): {}",
+                    cluster.cluster,
+                    cluster.prompts,
+                    if edits.is_empty() {
+                        "left as it is".to_owned()
+                    } else {
+                        edits.join(", ")
+                    }
+                )
+            }
         }
     }
 }
@@ -126,6 +141,28 @@ pub struct Embedding {
     pub width: usize,
     /// `tokens × width` values, token by token.
     pub values: Arc<[f32]>,
+}
+
+impl Embedding {
+    /// Checks shape and values.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong.
+    pub fn validate(&self) -> Result<(), String> {
+        let expected = self.tokens.checked_mul(self.width);
+        if expected != Some(self.values.len()) || self.values.is_empty() {
+            return Err(format!(
+                "an embedding of {} tokens × {} has {} values",
+                self.tokens,
+                self.width,
+                self.values.len()
+            ));
+        }
+        match self.values.iter().position(|v| !v.is_finite()) {
+            Some(at) => Err(format!("value {at} of the embedding is not finite")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Debug for Embedding {

@@ -1,6 +1,6 @@
 //! One generated picture and what was found out about it.
 
-use super::{Measures, RegionScores, Signals, Thresholds, Verdict};
+use super::{ClusterPlace, Measures, RegionScores, Signals, Thresholds, Verdict};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -74,6 +74,8 @@ pub struct Generation {
     pub thumbnail: Arc<RgbImage>,
     /// Name of the variant it was drawn with; `None` for the checkpoint as it is.
     pub variant: Option<Arc<str>>,
+    /// The cluster whose edits it was drawn with, for variants with clusters.
+    pub cluster: Option<ClusterPlace>,
     /// Set when `matte` and `matches` are those of a region edited by hand.
     pub edit: Option<Arc<RegionEdit>>,
 }

@@ -3,6 +3,7 @@
 
 mod bit_mask;
 mod cluster;
+mod cluster_edit;
 mod edit;
 mod generation;
 mod label;
@@ -22,6 +23,7 @@ mod verdict;
 
 pub use bit_mask::BitMask;
 pub use cluster::{Cluster, ClusterKind, Link, RegionClusters};
+pub use cluster_edit::{Assignment, ClusterEdit, ClusterPlace, distance, is_outside, nearest, place};
 pub use edit::{
     Edit, Embedding, EmbeddingEdit, GuidanceSchedule, LayerRef, MaskEdit, NeuronEdit, Span, Transition, When,
 };

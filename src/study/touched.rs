@@ -27,7 +27,11 @@ impl Variant {
         let mut masks = BTreeMap::<&str, Vec<u8>>::new();
         let mut embeddings = BTreeSet::new();
         let mut guidance = false;
-        for edit in &self.edits {
+        let parts = self.edits.iter().flat_map(|edit| match edit {
+            Edit::Cluster(cluster) => &cluster.edits[..],
+            other => std::slice::from_ref(other),
+        });
+        for edit in parts {
             match edit {
                 Edit::Neurons(edit) => {
                     let layer = edit.layer.to_string();
@@ -43,6 +47,8 @@ impl Variant {
                     embeddings.insert(edit.prompt.as_deref());
                 }
                 Edit::Guidance(_) => guidance = true,
+                // A cluster holds none.
+                Edit::Cluster(_) => {}
             }
         }
         Touched {

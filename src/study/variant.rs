@@ -69,7 +69,7 @@ impl Variant {
         if schedules.count() > 1 {
             return Err("the variant has more than one guidance schedule".to_owned());
         }
-        Ok(())
+        self.validate_clusters()
     }
 
     /// SHA-256, in hexadecimal, over the edits in their order: what decides the pictures. Name, note and base are not
@@ -82,42 +82,7 @@ impl Variant {
             hash.update(bytes);
         };
         part(b"variant 1");
-        for edit in &self.edits {
-            let when = edit.when().map_or_else(String::new, |w| w.to_string());
-            match edit {
-                Edit::Neurons(edit) => {
-                    part(b"neurons");
-                    part(edit.layer.to_string().as_bytes());
-                    let neurons: Vec<u8> = edit.neurons.iter().flat_map(|n| n.to_le_bytes()).collect();
-                    part(&neurons);
-                    part(&edit.factor.to_le_bytes());
-                }
-                Edit::Mask(edit) => {
-                    part(b"mask");
-                    part(edit.weight.as_bytes());
-                    part(format!("{:?}", edit.zero.shape()).as_bytes());
-                    part(edit.zero.packed());
-                }
-                Edit::Embedding(edit) => {
-                    part(b"embedding");
-                    part(if edit.prompt.is_some() { b"one" } else { b"all" });
-                    part(edit.prompt.as_deref().unwrap_or_default().as_bytes());
-                    part(&edit.embedding.tokens.to_le_bytes());
-                    let values: Vec<u8> = edit
-                        .embedding
-                        .values
-                        .iter()
-                        .flat_map(|v| v.to_le_bytes())
-                        .collect();
-                    part(&values);
-                }
-                Edit::Guidance(schedule) => {
-                    part(b"guidance");
-                    part(schedule.to_string().as_bytes());
-                }
-            }
-            part(when.as_bytes());
-        }
+        hash_edits(&self.edits, &mut part);
         hex::encode(hash.finalize())
     }
 
@@ -135,6 +100,56 @@ impl Variant {
             .hash
             .as_deref()
             .is_some_and(|hash| !hash.eq_ignore_ascii_case(model_hash))
+    }
+}
+
+/// Feeds what decides pictures to a hash, part by part.
+fn hash_edits(edits: &[Edit], part: &mut dyn FnMut(&[u8])) {
+    for edit in edits {
+        let when = edit.when().map_or_else(String::new, |w| w.to_string());
+        match edit {
+            Edit::Neurons(edit) => {
+                part(b"neurons");
+                part(edit.layer.to_string().as_bytes());
+                let neurons: Vec<u8> = edit.neurons.iter().flat_map(|n| n.to_le_bytes()).collect();
+                part(&neurons);
+                part(&edit.factor.to_le_bytes());
+            }
+            Edit::Mask(edit) => {
+                part(b"mask");
+                part(edit.weight.as_bytes());
+                part(format!("{:?}", edit.zero.shape()).as_bytes());
+                part(edit.zero.packed());
+            }
+            Edit::Embedding(edit) => {
+                part(b"embedding");
+                part(if edit.prompt.is_some() { b"one" } else { b"all" });
+                part(edit.prompt.as_deref().unwrap_or_default().as_bytes());
+                part(&edit.embedding.tokens.to_le_bytes());
+                let values: Vec<u8> = edit
+                    .embedding
+                    .values
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect();
+                part(&values);
+            }
+            Edit::Guidance(schedule) => {
+                part(b"guidance");
+                part(schedule.to_string().as_bytes());
+            }
+            Edit::Cluster(cluster) => {
+                part(b"cluster");
+                part(&cluster.cluster.to_le_bytes());
+                // Records say whether a prompt lies outside.
+                part(&cluster.reach.to_le_bytes());
+                let values = cluster.middle.values.iter().flat_map(|v| v.to_le_bytes());
+                part(&values.collect::<Vec<u8>>());
+                part(&(cluster.edits.len() as u64).to_le_bytes());
+                hash_edits(&cluster.edits, part);
+            }
+        }
+        part(when.as_bytes());
     }
 }
 
@@ -187,22 +202,8 @@ impl Edit {
                 Err("the weight has no name".to_owned())
             }
             Edit::Mask(_) => Ok(()),
-            Edit::Embedding(edit) => {
-                let embedding = &edit.embedding;
-                let expected = embedding.tokens.checked_mul(embedding.width);
-                if expected != Some(embedding.values.len()) || embedding.values.is_empty() {
-                    return Err(format!(
-                        "an embedding of {} tokens × {} has {} values",
-                        embedding.tokens,
-                        embedding.width,
-                        embedding.values.len()
-                    ));
-                }
-                match embedding.values.iter().position(|v| !v.is_finite()) {
-                    Some(at) => Err(format!("value {at} of the embedding is not finite")),
-                    None => Ok(()),
-                }
-            }
+            Edit::Embedding(edit) => edit.embedding.validate(),
+            Edit::Cluster(cluster) => cluster.validate(),
             Edit::Guidance(schedule) => number("guidance before the transition", schedule.before),
         }
     }

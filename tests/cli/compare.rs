@@ -24,6 +24,7 @@ fn run(folder: &Path, parameters: &RunParameters, scores: [(f32, f32); 4], shade
         let text = format!("prompt {prompt}");
         let written = run.write_image(&key, &text, &image).unwrap();
         let record = Record {
+            cluster: None,
             key,
             prompt: text,
             image: written.relative,

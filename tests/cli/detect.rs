@@ -21,6 +21,7 @@ fn run(folder: &Path, matched: bool) {
             let wobble = 0.1 * (prompt as f32 + seed as f32);
             let score = if copied { 0.9 } else { 0.2 };
             let record = Record {
+                cluster: None,
                 key,
                 prompt: text,
                 image: written.relative,

@@ -53,6 +53,7 @@ fn make_run(folder: &Path, shift: f32) {
             scores,
         };
         let record = Record {
+            cluster: None,
             key,
             prompt: words.into(),
             image: image.relative,

@@ -104,6 +104,7 @@ impl Many {
             variant: None,
             measures: Default::default(),
             signals: None,
+            cluster: None,
             edit: None,
         }
     }
@@ -159,6 +160,7 @@ impl Many {
             let image = format!("images/{key}.png");
             link(number, &run.join(&image));
             let record = Record {
+                cluster: None,
                 key,
                 prompt: format!("picture number {} of a very long list", key.prompt),
                 image,

@@ -32,6 +32,7 @@ fn add(run: &mut Run, prompt: u32, seed: u64, training: &str) {
         .unwrap();
     let matte = run.write_matte(&key, &GrayImage::new(16, 16)).unwrap();
     let record = Record {
+        cluster: None,
         key,
         prompt: "a lighthouse".into(),
         image: image.relative,

@@ -14,6 +14,7 @@ fn run(folder: &Path) -> Run {
     let image = run.write_image(&KEY, "words", &RgbImage::new(64, 64)).unwrap();
     let matte = run.write_matte(&KEY, &GrayImage::new(64, 64)).unwrap();
     let record = Record {
+        cluster: None,
         key: KEY,
         prompt: "words".into(),
         image: image.relative,

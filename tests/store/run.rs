@@ -45,6 +45,7 @@ fn draw(run: &mut Run, key: GenerationKey) -> Result<(), Problem> {
     let image = run.write_image(&key, &text, &image)?;
     let matte = run.write_matte(&key, &matte)?;
     let record = Record {
+        cluster: None,
         key,
         prompt: text,
         image: image.relative,

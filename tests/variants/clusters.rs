@@ -6,6 +6,7 @@ use pentimento::{
         prompt_clusters::PromptClusters,
     },
     store::read_variant,
+    study::Edit,
 };
 use std::{
     path::{Path, PathBuf},
@@ -38,6 +39,89 @@ fn cluster_of(said: &str, prompt: &str) -> String {
         .nth(1)
         .unwrap()
         .to_owned()
+}
+
+/// Draws with the whole variant and with what each cluster's prompts see of it; exports one cluster.
+fn one_variant_draws_each_prompt_as_its_own_cluster_does(model: &Path, folder: &Path, said: &str) {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pentimento"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.success(), text(&output.stderr))
+    };
+    let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let model = model.to_string_lossy().into_owned();
+    let draw = |prompt: &str, variant: &str, out: &str| {
+        let (ok, err) = run(&[
+            "generate",
+            "--model",
+            &model,
+            "--variant",
+            variant,
+            "--prompt",
+            prompt,
+            "--steps",
+            "2",
+            "--size",
+            "64",
+            "--seeds",
+            "0",
+            "--out",
+            out,
+        ]);
+        assert!(ok, "{err}");
+        let mut pictures = std::fs::read_dir(out).unwrap().map(|f| f.unwrap().path());
+        let picture = pictures
+            .find(|p| p.extension().is_some_and(|e| e == "png"))
+            .unwrap();
+        (std::fs::read(picture).unwrap(), err)
+    };
+    let variant = read_variant(&folder.join("v.toml")).unwrap();
+    for (i, prompt) in [PROMPTS[0], PROMPTS[3]].into_iter().enumerate() {
+        let own = cluster_of(said, prompt);
+        let (whole, err) = draw(prompt, &at("v.toml"), &at(&format!("whole{i}")));
+        assert!(err.contains(&format!("cluster {own}, margin ")), "{err}");
+        let mut same = 0;
+        for cluster in variant.clusters() {
+            let number = cluster.cluster;
+            let file = folder.join(format!("only{number}.toml"));
+            pentimento::store::write_variant(&file, &variant.for_cluster(number).unwrap()).unwrap();
+            let (part, _) = draw(prompt, &file.to_string_lossy(), &at(&format!("part{i}-{number}")));
+            assert_eq!(
+                part == whole,
+                number.to_string() == own,
+                "cluster {number} of {own}"
+            );
+            same += usize::from(part == whole);
+        }
+        assert_eq!(same, 1);
+    }
+    let export = |more: &[&str]| {
+        let out = at("exported");
+        run(&[
+            &[
+                "export",
+                "--model",
+                &model,
+                "--variant",
+                &at("v.toml"),
+                "--out",
+                &out,
+            ][..],
+            more,
+        ]
+        .concat())
+    };
+    let (ok, err) = export(&[]);
+    assert!(
+        !ok && err.contains("one cluster only") && err.contains("clusters of this variant: 0, 1"),
+        "{err}"
+    );
+    let (ok, err) = export(&["--cluster", "7"]);
+    assert!(!ok && err.contains("cluster 7") && err.contains("0, 1"), "{err}");
+    let (ok, err) = export(&["--cluster", "1"]);
+    assert!(ok && folder.join("exported/unet").is_dir(), "{err}");
 }
 
 #[test]
@@ -96,17 +180,25 @@ fn prompts_are_grouped_and_new_ones_find_their_group() {
     );
     let clusters = PromptClusters::read(&folder.path().join("v-clusters.safetensors")).unwrap();
     assert_eq!(clusters.members.values().map(|m| m.0).sum::<u32>(), 4);
-    // Each cluster's variant switches off the neurons of its own prompts.
+    // One variant, in which each cluster switches off the neurons of its own prompts.
+    let variant = read_variant(&folder.path().join("v.toml")).unwrap();
+    assert_eq!(variant.clusters().count(), clusters.members.len());
     let mut neurons = 0;
-    for (cluster, (prompts, _)) in &clusters.members {
-        let variant = read_variant(&folder.path().join(format!("v-cluster-{cluster}.toml"))).unwrap();
-        let pentimento::study::Edit::Neurons(edit) = &variant.edits[0] else {
+    for cluster in variant.clusters() {
+        let Edit::Neurons(edit) = &cluster.edits[0] else {
             panic!("not neurons")
         };
-        assert_eq!(edit.neurons.len(), *prompts as usize);
+        assert_eq!(edit.neurons.len(), cluster.prompts as usize);
+        let (prompts, reach) = clusters.members[&cluster.cluster];
+        assert_eq!((cluster.prompts, cluster.reach), (prompts, reach));
+        assert_eq!(
+            cluster.middle.values[..],
+            clusters.centroids.of[&cluster.cluster][..]
+        );
         neurons += edit.neurons.len();
     }
     assert_eq!(neurons, 4);
+    one_variant_draws_each_prompt_as_its_own_cluster_does(&model, folder.path(), &said);
 
     // Later, with the saved middles alone, the same prompts fall into the same clusters.
     let file = at("v-clusters.safetensors");

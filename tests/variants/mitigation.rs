@@ -7,7 +7,7 @@ use super::common::{
 use candle_core::Tensor;
 use pentimento::{
     diffusion::{Checkpoint, InitialNoise, LoadOptions, Pipeline},
-    engine::{Event, Findings, Job, LocateJob, Method, NemoJob, StatisticsSource},
+    engine::{Clustering, Event, Findings, Grouping, Job, LocateJob, Method, NemoJob, StatisticsSource},
     mitigation::{
         Quiet, cluster_neurons,
         neurons::{
@@ -447,7 +447,7 @@ fn nemo_job(journal: &Path, prompts: &[&str]) -> LocateJob {
                 group: None,
             })
             .collect(),
-        method: Method::Nemo(NemoJob {
+        method: Method::Nemo(Box::new(NemoJob {
             settings: NemoSettings {
                 noise,
                 pairwise: -1.0,
@@ -462,7 +462,7 @@ fn nemo_job(journal: &Path, prompts: &[&str]) -> LocateJob {
             clusters: None,
             initial: false,
             journal: Some(journal.to_owned()),
-        }),
+        })),
         sampling: tiny().1,
         name: "located".into(),
         stack: Vec::new(),
@@ -520,12 +520,19 @@ fn a_search_that_was_stopped_goes_on_where_it_was() {
     // Clusters, a stack, and a schedule.
     let mut clustered = nemo_job(&whole, &prompts);
     if let Method::Nemo(nemo) = &mut clustered.method {
-        nemo.clusters = Some(vec![Some(4), Some(11)]);
+        nemo.clusters = Some(Grouping {
+            how: Clustering::Labels(vec![Some(4), Some(11)]),
+            ask: Vec::new(),
+        });
     }
     let (_, found) = run(clustered, usize::MAX);
     let found = found.unwrap();
-    let names: Vec<&str> = found.variants.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names, ["located, cluster 4", "located, cluster 11"]);
+    assert_eq!(found.variants.len(), 1);
+    let clusters: Vec<u32> = found.variants[0].clusters().map(|c| c.cluster).collect();
+    assert_eq!(
+        (found.variants[0].name.as_str(), clusters),
+        ("located", vec![4, 11])
+    );
     let (_, stacked) = run(
         LocateJob {
             stack: found.variants[0].edits.clone(),
@@ -541,7 +548,7 @@ fn a_search_that_was_stopped_goes_on_where_it_was() {
     let stacked = &stacked.unwrap().variants[0];
     assert!(matches!(
         stacked.edits.as_slice(),
-        [.., Edit::Neurons(_), Edit::Guidance(_)]
+        [.., Edit::Cluster(_), Edit::Guidance(_)]
     ));
 }
 

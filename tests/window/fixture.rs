@@ -189,6 +189,7 @@ pub fn generation(key: GenerationKey) -> Generation {
         seconds: 4.2,
         thumbnail: Arc::new(scene(key.prompt, key.prompt + key.seed as u32, 64)),
         variant: None,
+        cluster: None,
         edit: None,
     }
 }

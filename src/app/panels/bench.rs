@@ -9,7 +9,7 @@ use crate::{
         controls, help,
         theme::{self, UNIT},
     },
-    study::Edit,
+    study::{ClusterEdit, Edit},
 };
 use egui::{Align2, CornerRadius, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
 use egui_tiles::UiResponse;
@@ -72,6 +72,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         .iter()
         .map(|e| match e {
             Edit::Neurons(e) => e.neurons.len(),
+            Edit::Cluster(c) => neurons_of(c),
             _ => 0,
         })
         .max()
@@ -86,6 +87,15 @@ pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
         }
     });
     controls::moved(&header)
+}
+
+/// Value neurons of a cluster.
+fn neurons_of(cluster: &ClusterEdit) -> usize {
+    let count = |edit: &Edit| match edit {
+        Edit::Neurons(e) => e.neurons.len(),
+        _ => 0,
+    };
+    cluster.edits.iter().map(count).sum()
 }
 
 fn edit_ui(ui: &mut Ui, cx: &mut Cx<'_>, place: usize, edit: &Edit, most: usize) {
@@ -116,6 +126,7 @@ fn edit_ui(ui: &mut Ui, cx: &mut Cx<'_>, place: usize, edit: &Edit, most: usize)
             Edit::Mask(e) => e.weight.clone(),
             Edit::Embedding(_) => "prompt embedding".to_owned(),
             Edit::Guidance(_) => "guidance".to_owned(),
+            Edit::Cluster(c) => format!("cluster {} · {} prompts", c.cluster, c.prompts),
         };
         controls::line(
             ui.painter(),
@@ -131,6 +142,10 @@ fn edit_ui(ui: &mut Ui, cx: &mut Cx<'_>, place: usize, edit: &Edit, most: usize)
             Edit::Mask(e) => {
                 let share = e.zero.count() as f32 / e.zero.len().max(1) as f32;
                 (share, format!("{:.2} %", 100.0 * share))
+            }
+            Edit::Cluster(c) => {
+                let neurons = neurons_of(c);
+                (neurons as f32 / most as f32, neurons.to_string())
             }
             Edit::Embedding(_) | Edit::Guidance(_) => (0.0, String::new()),
         };

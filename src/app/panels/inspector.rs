@@ -249,6 +249,7 @@ mod tests {
             variant: None,
             measures: Default::default(),
             signals: None,
+            cluster: None,
             edit: None,
         };
         let told = |x| -> Vec<String> {

@@ -93,6 +93,9 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
     if let Some(variant) = &generation.variant {
         remarks.push(format!("drawn with {variant}"));
     }
+    if let Some(cluster) = &generation.cluster {
+        remarks.push(cluster.words());
+    }
     if let Some(scores) = generation.scores() {
         if scores.foreground.is_none() {
             remarks.push("no foreground to compare".to_owned());

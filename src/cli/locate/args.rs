@@ -100,7 +100,7 @@ pub struct LocateArgs {
     /// Only the first so many prompts
     #[arg(long)]
     pub limit: Option<usize>,
-    /// The variant to write (a .toml file); clusters get their number into the name
+    /// The variant to write (a .toml file); one of clusters holds them all, and each prompt gets the nearest one's edits
     #[arg(long)]
     pub out: PathBuf,
     /// Name of the variant; the file's when not given
@@ -221,7 +221,7 @@ pub struct NemoArgs {
     /// Take the neurons from this archive (neurons_cluster_N.npz) instead of searching
     #[arg(long)]
     pub npz: Option<PathBuf>,
-    /// Also write each variant's neurons as .npz beside it
+    /// Also write the neurons as .npz beside the variant, one file for each cluster
     #[arg(long)]
     pub export_npz: bool,
     /// nemo-cluster: group the prompts by k-means on their text embeddings into so many clusters (12 in FB-Mem); otherwise
