@@ -10,6 +10,8 @@ mod clusters;
 mod common;
 #[path = "variants/mitigation.rs"]
 mod mitigation;
+#[path = "variants/resume.rs"]
+mod resume;
 
 use candle_core::{DType, Tensor};
 use common::tensors::{distance, tensors};

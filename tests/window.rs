@@ -37,6 +37,8 @@ mod region;
 mod report;
 #[path = "window/run.rs"]
 mod run;
+#[path = "window/ruined.rs"]
+mod ruined;
 #[path = "window/scale.rs"]
 mod scale;
 #[path = "common/stand_in.rs"]

@@ -661,6 +661,10 @@ impl App {
             Command::SuggestedThresholds => self.suggest_thresholds(),
             Command::Calibrate => self.calibrate(),
             Command::Repeats => self.submit(Job::Repeats(crate::memorization::WITHIN)),
+            Command::Signals => {
+                state.signals.shown.on = true;
+                self.bring_forward(Pane::Calibration);
+            }
             Command::Undo => {
                 let now = state.moment();
                 if let Some(moment) = state.history.undo(now) {

@@ -89,6 +89,8 @@ pub enum Command {
     Calibrate,
     /// Look for pictures of a prompt that repeat each other.
     Repeats,
+    /// Shows how well signs of memorization tell.
+    Signals,
     /// Undo.
     Undo,
     /// Redo.
@@ -224,6 +226,7 @@ impl Command {
             SuggestedThresholds,
             Calibrate,
             Repeats,
+            Signals,
             Undo,
             Redo,
         ]);
@@ -390,6 +393,10 @@ impl Command {
                 "Compare pictures with each other",
                 "The largest group of each prompt's pictures that all repeat each other (Carlini et al.'s cliques)",
             ),
+            Self::Signals => (
+                "Detection signals",
+                "How well noise norm, bright ending and the like tell copied pictures, step by step (Calibration, Signals)",
+            ),
             Self::Undo => ("Undo", "Take back a change of thresholds or selection"),
             Self::Redo => ("Redo", "Do again what was undone"),
             Self::Palette => ("Commands…", "Find any command by name"),
@@ -507,6 +514,7 @@ impl Command {
             | Self::SuggestedThresholds
             | Self::Calibrate
             | Self::Repeats
+            | Self::Signals
             | Self::ToggleTheme
             | Self::ResetLayout
             | Self::ShowInFolder

@@ -72,11 +72,16 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
         prompts: prompts.clone(),
         name,
         stack,
+        progress: Some(args.out.clone()),
     };
     let (locate, _) = handle.submit(Job::Locate(Box::new(job)));
     watch.until_done(&handle, locate)?;
     let found = watch.found.take().unwrap_or_default();
     write(args, &found)?;
+    if let Some(folder) = found.progress.as_ref().filter(|f| f.is_dir()) {
+        std::fs::remove_dir_all(folder)
+            .map_err(|e| Problem::io("The search is done; its progress cannot be removed", folder, &e))?;
+    }
     match &found.grouped {
         Some(grouped) => grouping::tell(args, grouped, &prompts),
         None => Ok(()),

@@ -4,6 +4,7 @@ mod clusters;
 mod embeddings;
 mod guidance;
 mod journal;
+mod kept;
 mod nemo;
 mod pruning;
 
@@ -11,7 +12,7 @@ use super::{CancelToken, Event, JobId, JobKind, session::Session, teller::Progre
 use crate::{
     diffusion::Pipeline,
     mitigation::{
-        MitigationError, Watch,
+        MitigationError, Progress, Watch,
         guidance::UnguidedTrace,
         neurons::{ActivationStatistics, NemoSettings, NeuronLists, NeuronRow, NoiseSettings},
         prompt::{Insertion, PromptSettings},
@@ -19,6 +20,8 @@ use crate::{
     },
     study::{BaseCheckpoint, Edit, Problem, Prompt, Sampling, Transition, Variant},
 };
+use kept::Kept;
+
 pub use clusters::{Clustering, Grouped, Grouping, group};
 use std::{path::PathBuf, sync::Arc};
 
@@ -35,6 +38,8 @@ pub struct LocateJob {
     pub name: String,
     /// Edits that come before those that are found.
     pub stack: Vec<Edit>,
+    /// The file beside which progress is kept, so that the same search goes on where it was; `None` to keep none.
+    pub progress: Option<PathBuf>,
 }
 
 /// The methods.
@@ -124,6 +129,8 @@ pub struct Findings {
     pub traces: Vec<UnguidedTrace>,
     /// What there is to say, line by line.
     pub lines: Vec<String>,
+    /// The folder with the search's progress, to be removed once the variants are written.
+    pub progress: Option<PathBuf>,
 }
 
 /// Tells a job's progress: one unit for each prompt.
@@ -132,6 +139,7 @@ struct JobWatch<'a> {
     cancel: &'a CancelToken,
     before: f64,
     units: f64,
+    kept: Option<Kept>,
 }
 
 impl Watch for JobWatch<'_> {
@@ -147,6 +155,19 @@ impl Watch for JobWatch<'_> {
 
     fn is_stopped(&self) -> bool {
         self.cancel.is_cancelled()
+    }
+
+    fn kept(&self, part: &str) -> Option<Progress> {
+        self.kept.as_ref()?.load(part)
+    }
+
+    fn keep(&mut self, part: &str, progress: &Progress) -> Result<(), MitigationError> {
+        match &mut self.kept {
+            Some(kept) => kept
+                .save(part, progress)
+                .map_err(|problem| MitigationError::Request(problem.to_string())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -196,13 +217,18 @@ impl Session {
                 cancel,
                 before: 0.0,
                 units: job.prompts.len() as f64,
+                kept: Kept::of(job, &base),
+            };
+            let found = Findings {
+                progress: watch.kept.as_ref().map(|k| k.folder().to_owned()),
+                ..Findings::default()
             };
             Search {
                 pipeline: &pipeline,
                 job,
                 base,
                 watch,
-                found: Findings::default(),
+                found,
             }
             .run()
         });

@@ -18,9 +18,11 @@ mod files;
 pub mod guidance;
 pub mod neurons;
 pub mod prompt;
+mod progress;
 pub mod prompt_clusters;
 pub mod pruning;
 mod watch;
 
 pub use error::MitigationError;
+pub use progress::Progress;
 pub use watch::{Quiet, Watch};

@@ -2,7 +2,7 @@
 //! share a Subspace that can be Located and Deleted”, 2406.18566): weights of the feed-forwards' second layers
 //! (`ff.net.2`) that matter to memorized prompts, and more to them than to others, are set to zero.
 
-use super::{MitigationError, Watch};
+use super::{MitigationError, Progress, Watch};
 use crate::{
     diffusion::{
         DiffusionError, InitialNoise, LayerSet, Observer, Pipeline, ProbeSet, SampleRequest, Site, Step,
@@ -85,6 +85,30 @@ impl InputNorms {
             .collect()
     }
 
+    /// What is kept of them, after so many prompts.
+    fn progress(&self, prompts: usize) -> Progress {
+        let mut progress = Progress::default();
+        progress.put_count("prompts", prompts);
+        for (step, layers) in self.squares.iter().enumerate() {
+            for (layer, squares) in layers.iter().enumerate() {
+                progress
+                    .lists
+                    .insert(format!("{step}.{layer}"), squares.clone());
+            }
+        }
+        progress
+    }
+
+    /// Takes up what was kept, with its number of prompts.
+    fn take_up(kept: &Progress, steps: usize, layers: usize) -> Option<(usize, Self)> {
+        let layer = |step: usize| {
+            let list = |layer: usize| kept.lists.get(&format!("{step}.{layer}")).cloned();
+            (0..layers).map(list).collect::<Option<Vec<_>>>()
+        };
+        let squares = (0..steps).map(layer).collect::<Option<Vec<_>>>()?;
+        Some((kept.count("prompts")?, Self { squares }))
+    }
+
     fn add(&mut self, other: &Self, times: f64) {
         if self.squares.is_empty() {
             self.squares.clone_from(&other.squares);
@@ -158,8 +182,8 @@ pub fn prune(
     }
     let runs = (distinct(target).len() + distinct(base).len()) as f64;
     let mut done = 0.0;
-    let target = observe(pipeline, target, settings, &mut done, runs, watch)?;
-    let base = observe(pipeline, base, settings, &mut done, runs, watch)?;
+    let target = observe(pipeline, ("memorized", target), settings, &mut done, runs, watch)?;
+    let base = observe(pipeline, ("base", base), settings, &mut done, runs, watch)?;
     choose(pipeline, &target, &base, settings, watch)
 }
 
@@ -177,14 +201,22 @@ fn distinct<'a>(prompts: &[&'a str]) -> Vec<(&'a str, f64)> {
 /// Norms over all prompts. A prompt that is there several times is drawn once: every time gives the same.
 fn observe(
     pipeline: &Pipeline,
-    prompts: &[&str],
+    (part, prompts): (&str, &[&str]),
     settings: &PruningSettings,
     done: &mut f64,
     total: f64,
     watch: &mut dyn Watch,
 ) -> Result<InputNorms, MitigationError> {
     let mut all = InputNorms::default();
-    for (prompt, times) in distinct(prompts) {
+    let distinct = distinct(prompts);
+    let layers = pipeline.unet().config().transformer_blocks().len();
+    let mut seen = 0;
+    let kept = watch.kept(part).and_then(|k| InputNorms::take_up(&k, settings.steps, layers));
+    if let Some((count, norms)) = kept.filter(|(count, _)| *count <= distinct.len()) {
+        (seen, all) = (count, norms);
+        *done += seen as f64;
+    }
+    for (prompt, times) in distinct.into_iter().skip(seen) {
         let request = SampleRequest {
             prompt: prompt.to_owned(),
             sampling: settings.sampling.clone(),
@@ -192,7 +224,7 @@ fn observe(
         };
         let mut eye = Eye {
             steps: settings.steps,
-            layers: pipeline.unet().config().transformer_blocks().len(),
+            layers,
             norms: InputNorms::default(),
             trouble: None,
             seen: 0,
@@ -212,6 +244,8 @@ fn observe(
         }
         all.add(&eye.norms, times);
         *done += 1.0;
+        seen += 1;
+        watch.keep(part, &all.progress(seen))?;
     }
     Ok(all)
 }

@@ -1,6 +1,6 @@
 //! Who looks on while a method works.
 
-use super::MitigationError;
+use super::{MitigationError, Progress};
 
 /// Told how far the work is, asked whether to go on.
 pub trait Watch {
@@ -9,6 +9,19 @@ pub trait Watch {
 
     /// Whether the work is to stop. Asked at least before every pass through a network.
     fn is_stopped(&self) -> bool;
+
+    /// What an earlier run of the same work kept of a part; parts are named by the methods.
+    fn kept(&self, _part: &str) -> Option<Progress> {
+        None
+    }
+
+    /// Keeps how far a part is, in place of what was kept of it before.
+    ///
+    /// # Errors
+    /// [`MitigationError::Request`] when it cannot be written.
+    fn keep(&mut self, _part: &str, _progress: &Progress) -> Result<(), MitigationError> {
+        Ok(())
+    }
 
     /// An error when the work is to stop.
     ///

@@ -314,6 +314,44 @@ impl From<&Sampling> for SamplingChoice {
     }
 }
 
+impl Sampling {
+    /// What differs from other settings, in words: “50 steps (now 20)”. How much is drawn at once and how weights are held
+    /// is left out.
+    pub fn other_than(&self, now: &Self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut say = |differs: bool, own: String, other: String| {
+            if differs {
+                words.push(format!("{own} (now {other})"));
+            }
+        };
+        let steps = |s: &Self| format!("{} steps", s.steps);
+        say(self.steps != now.steps, steps(self), now.steps.to_string());
+        let guidance = |s: &Self| format!("guidance {}", s.guidance);
+        say(
+            self.guidance != now.guidance,
+            guidance(self),
+            now.guidance.to_string(),
+        );
+        let size = |s: &Self| format!("{} × {}", s.width, s.height);
+        say(size(self) != size(now), size(self), size(now));
+        say(
+            self.scheduler != now.scheduler,
+            self.scheduler.to_string(),
+            now.scheduler.to_string(),
+        );
+        say(self.rng != now.rng, self.rng.to_string(), now.rng.to_string());
+        let negative = |s: &Self| {
+            if s.negative.is_empty() {
+                "no negative prompt".to_owned()
+            } else {
+                format!("negative prompt “{}”", s.negative)
+            }
+        };
+        say(self.negative != now.negative, negative(self), negative(now));
+        words
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -361,7 +361,7 @@ fn gradients_and_optimised_embeddings_are_those_of_pytorch() {
         let got: Vec<f32> = scores.iter().map(|s| s.score).collect();
         assert!(relative(&got, &want) < 1e-4, "{name}: {scores:?}");
 
-        let optimised = prompt::optimise(&pipeline, prompt, &settings, &mut Quiet).unwrap();
+        let optimised = prompt::optimise(&pipeline, prompt, &settings, "p", &mut Quiet).unwrap();
         let want: Vec<f64> = serde_json::from_value(about["norms"].clone()).unwrap();
         assert_eq!(optimised.norms.len(), want.len());
         assert!(!optimised.reached);
@@ -381,7 +381,7 @@ fn gradients_and_optimised_embeddings_are_those_of_pytorch() {
                 iterations: 10,
                 ..settings.clone()
             };
-            let stopped = prompt::optimise(&pipeline, prompt, &settings, &mut Quiet).unwrap();
+            let stopped = prompt::optimise(&pipeline, prompt, &settings, "p", &mut Quiet).unwrap();
             assert!(stopped.reached);
             assert_eq!(stopped.norms.len() as u64, about["stopped"].as_u64().unwrap());
         }
@@ -466,6 +466,7 @@ fn nemo_job(journal: &Path, prompts: &[&str]) -> LocateJob {
         sampling: tiny().1,
         name: "located".into(),
         stack: Vec::new(),
+        progress: None,
     }
 }
 

@@ -290,10 +290,7 @@ fn estimate_ui(ui: &mut Ui, cx: &Cx<'_>, estimate: Option<&Estimate>) {
             .label("–")
             .on_hover_text("An interval needs two prompts or more"),
     };
-    ui.label(small(format!(
-        "{} pictures, {} prompts, {} seeds",
-        e.pictures, e.prompts, e.seeds
-    )));
+    ui.label(small(over(e.pictures, e.prompts, e.seeds)));
 }
 
 /// Every variant that has results.
@@ -313,9 +310,11 @@ fn scoreboard(ui: &mut Ui, cx: &mut Cx<'_>) {
                 "BM",
                 "NM",
                 "score",
-                "quality",
+                "score a picture",
+                "ordinary",
                 "diversity",
-                "CLIP",
+                "CLIP, B − A",
+                "over",
                 "touched",
                 "s",
                 "",
@@ -341,18 +340,34 @@ fn scoreboard(ui: &mut Ui, cx: &mut Cx<'_>) {
                 ui.label(format!(
                     "{:.1} / {:.1}",
                     c.reference.score, c.reference.attainable
-                ));
-                let number = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.2}"));
-                ui.label(number(c.quality.as_ref().map(|q| q.score)));
-                let diversity = c
-                    .diversity
-                    .as_ref()
-                    .and_then(|d| Some(d.b.value? / d.a.value?.max(1e-9)));
-                ui.label(number(diversity))
-                    .on_hover_text("Distance between seeds, as a share of A's");
-                ui.label(number(c.alignment.as_ref().and_then(|a| a.value)));
+                ))
+                .on_hover_text("Mitigation score with the reference's weights, and the most it could be");
+                let percent = c.bootstrap.percent;
+                for (estimate, tip) in [
+                    (Some(&c.reference.mean), "Mitigation score, mean a picture"),
+                    (
+                        c.quality.as_ref().map(|q| &q.b),
+                        "Share of B's pictures that look as ordinary as A's",
+                    ),
+                    (
+                        c.diversity.as_ref().map(|d| &d.b),
+                        "Distance between seeds of one prompt in B",
+                    ),
+                    (c.alignment.as_ref(), "CLIP score of picture and prompt, B − A"),
+                ] {
+                    ui.label(estimate.map_or("–".to_owned(), in_short))
+                        .on_hover_text(estimate.map_or("Not measured".to_owned(), |e| {
+                            format!(
+                                "{tip}; {percent} % interval by bootstrap over prompts\n{}",
+                                over(e.pictures, e.prompts, e.seeds)
+                            )
+                        }));
+                }
+                let j = &c.joined;
+                ui.label(RichText::new(over(j.pictures, j.prompts, j.seeds)).small().color(theme.weak));
                 ui.label(variant.map_or("–".to_owned(), |v| v.touched().to_string()));
-                ui.label(number(c.seconds.b));
+                ui.label(c.seconds.b.map_or("–".to_owned(), |v| format!("{v:.2}")))
+                    .on_hover_text("Median seconds a picture");
                 match c.ruined() {
                     Some(reason) => ui
                         .label(RichText::new("ruined").color(theme.danger))
@@ -362,6 +377,19 @@ fn scoreboard(ui: &mut Ui, cx: &mut Cx<'_>) {
                 ui.end_row();
             }
         });
+}
+
+/// A number with its interval: “0.82 [0.71, 0.90]”.
+fn in_short(e: &Estimate) -> String {
+    match (e.value, e.interval) {
+        (Some(value), Some([low, high])) => format!("{value:.2} [{low:.2}, {high:.2}]"),
+        (Some(value), None) => format!("{value:.2}"),
+        (None, _) => "–".to_owned(),
+    }
+}
+
+fn over(pictures: usize, prompts: usize, seeds: usize) -> String {
+    format!("{pictures} pictures, {prompts} prompts, {seeds} seeds")
 }
 
 /// Draws an arrow from A's mark to B's.

@@ -140,10 +140,31 @@ fn statement(ui: &mut Ui, cx: &Cx<'_>, generation: &Generation, verdict: Verdict
         let line = ui.label(RichText::new(words).small().color(theme.weak));
         line.on_hover_text(tip);
     }
+    let others = in_force(cx, generation);
+    if !others.is_empty() {
+        let words = format!("drawn with other settings: {}", others.join(" · "));
+        ui.label(RichText::new(words).small().color(theme.weak))
+            .on_hover_text("What was in force for this picture and is another now, in the run settings");
+    }
     if let Some((words, tip)) = null_words(cx, generation) {
         let line = ui.label(RichText::new(words).small().color(theme.weak));
         line.on_hover_text(tip);
     }
+}
+
+/// What was in force for the picture and is another in the run settings, as far as it is known.
+fn in_force(cx: &Cx<'_>, generation: &Generation) -> Vec<String> {
+    let known = &cx.state.compare.drawn_with;
+    let mut words = known
+        .get(&generation.variant)
+        .map_or_else(Vec::new, |sampling| sampling.other_than(&cx.state.sampling));
+    let now = cx.state.variant.as_ref().map(|v| v.name.as_str());
+    if let (Some(own), Some(now)) = (generation.variant.as_deref(), now)
+        && own != now
+    {
+        words.push(format!("variant {own} (now {now})"));
+    }
+    words
 }
 
 /// What other measures say of the pair, and where they come from.

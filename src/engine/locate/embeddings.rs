@@ -28,7 +28,13 @@ impl Search<'_> {
                     .lines
                     .push(format!("“{}”: {}", prompt.text, scores.join(" · ")));
             }
-            let optimised = prompt::optimise(self.pipeline, &prompt.text, &settings, &mut self.watch)?;
+            let optimised = prompt::optimise(
+                self.pipeline,
+                &prompt.text,
+                &settings,
+                &format!("prompt-{place}"),
+                &mut self.watch,
+            )?;
             let norms = &optimised.norms;
             self.found.lines.push(format!(
                 "“{}”: noise norm {:.3} → {:.3} after {} updates{}",

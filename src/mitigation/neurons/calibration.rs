@@ -3,8 +3,11 @@
 use super::{Convention, NoiseProbe, NoiseSettings, pairwise};
 use crate::{
     diffusion::Pipeline,
-    mitigation::{MitigationError, Watch},
+    mitigation::{MitigationError, Progress, Watch},
 };
+
+/// Name of what is kept while calibrating.
+const CALIBRATION: &str = "calibration";
 
 /// Pairwise similarities of unmemorized prompts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,12 +66,20 @@ pub fn calibrate(
     }
     let mut found = Calibration::default();
     let every: Vec<usize> = (0..settings.samples).collect();
-    for (i, prompt) in prompts.iter().enumerate() {
+    if let Some(kept) = watch.kept(CALIBRATION) {
+        let pairs = settings.samples * (settings.samples - 1) / 2;
+        let list = |i: usize| kept.lists.get(&i.to_string()).filter(|l| l.len() == pairs);
+        found.pairwise = (0..prompts.len()).map_while(|i| list(i).cloned()).collect();
+    }
+    for (i, prompt) in prompts.iter().enumerate().skip(found.pairwise.len()) {
         watch.at(i as f64, prompts.len() as f64);
         let probe = NoiseProbe::new(pipeline, prompt, size, settings)?;
         found
             .pairwise
             .push(pairwise(&probe.differences(pipeline, &every, watch)?)?);
+        let lists = found.pairwise.iter().enumerate();
+        let lists = lists.map(|(i, list)| (i.to_string(), list.clone())).collect();
+        watch.keep(CALIBRATION, &Progress { lists })?;
     }
     Ok(found)
 }

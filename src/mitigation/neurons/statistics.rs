@@ -4,7 +4,7 @@ use super::ValueLayers;
 use crate::{
     diffusion::Pipeline,
     mitigation::{
-        MitigationError, Watch,
+        MitigationError, Progress, Watch,
         files::{read_tensor_lists, write_tensor_lists, write_whole},
     },
     study::Problem,
@@ -48,6 +48,8 @@ const TOGETHER: usize = 8;
 /// Largest file of our own format.
 const MOST_BYTES: u64 = 64 << 20;
 const PROMPTS: &str = "prompts";
+/// Name of what is kept while measuring.
+const STATISTICS: &str = "statistics";
 const MOST_LAYERS: usize = 1024;
 
 impl ActivationStatistics {
@@ -69,7 +71,12 @@ impl ActivationStatistics {
         // Welford's sums, in f64.
         let mut sums: Vec<Vec<(f64, f64)>> = layers.widths().iter().map(|w| vec![(0.0, 0.0); *w]).collect();
         let mut seen = 0.0;
-        for some in prompts.chunks(TOGETHER) {
+        let kept = watch.kept(STATISTICS).and_then(|k| take_up(&k, &layers.widths()));
+        let mut begun = 0;
+        if let Some((count, former)) = kept.filter(|(count, _)| *count <= prompts.len()) {
+            (begun, seen, sums) = (count, count as f64, former);
+        }
+        for some in prompts[begun..].chunks(TOGETHER) {
             watch.go_on()?;
             let embeddings = pipeline.encode_prompts(some)?;
             for i in 0..some.len() {
@@ -84,6 +91,7 @@ impl ActivationStatistics {
                     }
                 }
             }
+            watch.keep(STATISTICS, &progress(seen as usize, &sums))?;
             watch.at(seen, prompts.len() as f64);
         }
         let each = |f: &dyn Fn(&(f64, f64)) -> f64| -> Vec<Vec<f32>> {
@@ -178,6 +186,36 @@ impl ActivationStatistics {
         let about = [(PROMPTS.to_owned(), self.prompts.to_string())].into();
         safetensors::serialize(tensors, Some(about)).map_err(|e| e.to_string())
     }
+}
+
+/// Welford's means and sums of squares, per layer.
+type Sums = Vec<Vec<(f64, f64)>>;
+
+fn progress(seen: usize, sums: &Sums) -> Progress {
+    let mut progress = Progress::default();
+    progress.put_count(PROMPTS, seen);
+    for (i, layer) in sums.iter().enumerate() {
+        let (mean, squares) = layer.iter().copied().unzip();
+        progress.lists.insert(format!("mean.{i}"), mean);
+        progress.lists.insert(format!("squares.{i}"), squares);
+    }
+    progress
+}
+
+/// Number of prompts and sums that were kept; `None` when they are of other layers.
+fn take_up(kept: &Progress, widths: &[usize]) -> Option<(usize, Sums)> {
+    let sums = widths.iter().enumerate().map(|(i, width)| {
+        let list = |kind: &str| {
+            let list = kept.lists.get(&format!("{kind}.{i}"))?;
+            (list.len() == *width).then_some(list)
+        };
+        let (mean, squares) = (list("mean")?, list("squares")?);
+        Some(mean.iter().copied().zip(squares.iter().copied()).collect())
+    });
+    let sums: Option<Sums> = sums.collect();
+    // In whole groups, so that those that follow are encoded in the same ones.
+    let count = kept.count(PROMPTS)?;
+    Some((count, sums?))
 }
 
 fn misread(path: &Path, reason: impl Into<String>) -> Problem {

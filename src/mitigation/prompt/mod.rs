@@ -2,6 +2,7 @@
 //! Memorization in Diffusion Models”, ICLR 2024): embeddings that make it smaller ([`optimise`]), the tokens that make
 //! it large ([`significance`]), and the cheap ways to disturb a prompt ([`insert`]).
 
+mod adamw;
 mod insertion;
 mod noise_norm;
 mod optimisation;

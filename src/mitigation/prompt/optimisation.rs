@@ -1,13 +1,12 @@
 //! An embedding whose first noise prediction depends less on the text.
 
-use super::noise_norm::NoiseNorm;
+use super::{adamw::AdamW, noise_norm::NoiseNorm};
 use crate::{
     diffusion::{InitialNoise, Pipeline},
-    mitigation::{MitigationError, Watch},
+    mitigation::{MitigationError, Progress, Watch},
     study::{Embedding, Sampling},
 };
 use candle_core::{Device, Tensor, Var};
-use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 
 /// How an embedding is optimised. The numbers are those of Wen et al.'s code.
 #[derive(Clone, Debug)]
@@ -60,6 +59,9 @@ impl PromptSettings {
     }
 }
 
+/// Name of the norms in what is kept.
+const NORMS: &str = "norms";
+
 /// What came out.
 #[derive(Clone, Debug)]
 pub struct Optimised {
@@ -72,7 +74,8 @@ pub struct Optimised {
 }
 
 /// Optimises the embedding of a prompt: AdamW on the noise norm of the first step, the start token's gradient set to
-/// zero (weight decay still acts on it, as in the authors' code).
+/// zero (weight decay still acts on it, as in the authors' code). Embedding and optimiser are kept after every update, under
+/// the name `part`.
 ///
 /// # Errors
 /// Settings out of range, norms that are not finite; [`MitigationError::Stopped`].
@@ -80,20 +83,23 @@ pub fn optimise(
     pipeline: &Pipeline,
     prompt: &str,
     settings: &PromptSettings,
+    part: &str,
     watch: &mut dyn Watch,
 ) -> Result<Optimised, MitigationError> {
     watch.go_on()?;
     let norm = NoiseNorm::new(pipeline, prompt, settings)?;
     let variable = Var::from_tensor(&pipeline.text_embeddings(prompt, None)?)?;
     let (_, tokens, width) = variable.dims3()?;
-    let parameters = ParamsAdamW {
-        lr: settings.learning_rate,
-        weight_decay: settings.weight_decay,
-        ..ParamsAdamW::default()
-    };
-    let mut optimiser = AdamW::new(vec![variable.clone()], parameters)?;
+    let mut optimiser = AdamW::new(&variable, settings.learning_rate, settings.weight_decay)?;
     let start_token = start_token_mask(tokens, variable.device())?;
     let mut norms = Vec::new();
+    if let Some(kept) = watch.kept(part)
+        && let Some(former) = kept.lists.get(NORMS)
+        && kept.count("updates") == Some(former.len())
+        && optimiser.take_up(&variable, &kept)?
+    {
+        norms.clone_from(former);
+    }
     loop {
         watch.go_on()?;
         watch.at(norms.len() as f64, settings.iterations as f64 + 1.0);
@@ -123,11 +129,14 @@ pub fn optimise(
             });
         }
         watch.go_on()?;
-        let mut gradients = loss.backward()?;
+        let gradients = loss.backward()?;
         let gradient = gradients.get(&variable).ok_or_else(no_gradient)?;
         let gradient = gradient.broadcast_mul(&start_token)?;
-        gradients.insert(&variable, gradient);
-        optimiser.step(&gradients)?;
+        optimiser.step(&variable, &gradient)?;
+        let mut progress = Progress::default();
+        progress.lists.insert(NORMS.to_owned(), norms.clone());
+        optimiser.keep(&variable, &mut progress)?;
+        watch.keep(part, &progress)?;
     }
 }
 
