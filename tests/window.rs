@@ -35,10 +35,10 @@ mod real_engine;
 mod region;
 #[path = "window/report.rs"]
 mod report;
-#[path = "window/run.rs"]
-mod run;
 #[path = "window/ruined.rs"]
 mod ruined;
+#[path = "window/run.rs"]
+mod run;
 #[path = "window/scale.rs"]
 mod scale;
 #[path = "common/stand_in.rs"]

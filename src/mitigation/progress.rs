@@ -44,21 +44,11 @@ impl Progress {
         let data: Vec<(&str, Vec<u8>)> = self
             .lists
             .iter()
-            .map(|(name, list)| {
-                (
-                    name.as_str(),
-                    list.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                )
-            })
+            .map(|(name, list)| (name.as_str(), list.iter().flat_map(|v| v.to_le_bytes()).collect()))
             .collect();
         let views = data
             .iter()
-            .map(|(name, bytes)| {
-                Ok((
-                    *name,
-                    TensorView::new(Dtype::F64, vec![bytes.len() / 8], bytes)?,
-                ))
-            })
+            .map(|(name, bytes)| Ok((*name, TensorView::new(Dtype::F64, vec![bytes.len() / 8], bytes)?)))
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
         let about = HashMap::from([("what".to_owned(), "progress of a search".to_owned())]);
         views
@@ -102,10 +92,7 @@ mod tests {
         let back = Progress::read(&progress.bytes().unwrap()).unwrap();
         assert_eq!(back, progress);
         let bits = |v: Vec<f32>| v.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-        assert_eq!(
-            bits(back.floats("a", 3).unwrap()),
-            bits(vec![0.1, -0.0, 3.5e-42])
-        );
+        assert_eq!(bits(back.floats("a", 3).unwrap()), bits(vec![0.1, -0.0, 3.5e-42]));
         assert_eq!((back.count("n"), back.floats("a", 2)), (Some(7), None));
         assert_eq!(Progress::read(b"no"), None);
         progress.lists.insert("x".into(), vec![f64::NAN]);

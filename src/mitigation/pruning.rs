@@ -91,9 +91,7 @@ impl InputNorms {
         progress.put_count("prompts", prompts);
         for (step, layers) in self.squares.iter().enumerate() {
             for (layer, squares) in layers.iter().enumerate() {
-                progress
-                    .lists
-                    .insert(format!("{step}.{layer}"), squares.clone());
+                progress.lists.insert(format!("{step}.{layer}"), squares.clone());
             }
         }
         progress
@@ -211,7 +209,9 @@ fn observe(
     let distinct = distinct(prompts);
     let layers = pipeline.unet().config().transformer_blocks().len();
     let mut seen = 0;
-    let kept = watch.kept(part).and_then(|k| InputNorms::take_up(&k, settings.steps, layers));
+    let kept = watch
+        .kept(part)
+        .and_then(|k| InputNorms::take_up(&k, settings.steps, layers));
     if let Some((count, norms)) = kept.filter(|(count, _)| *count <= distinct.len()) {
         (seen, all) = (count, norms);
         *done += seen as f64;

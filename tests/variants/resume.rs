@@ -17,7 +17,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PROMPTS: [&str; 5] = ["a house", "a red house", "the car near the house", "the sea", "a man"];
+const PROMPTS: [&str; 5] = [
+    "a house",
+    "a red house",
+    "the car near the house",
+    "the sea",
+    "a man",
+];
 
 fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mitigation/unet7")
@@ -118,7 +124,10 @@ fn every_method_gives_the_same_when_it_is_ended_after_each_part() {
     let optimise = |w: &mut dyn Watch| prompt::optimise(&pipeline, PROMPTS[1], &settings, "prompt-0", w);
     let (found, begun) = in_pieces(&optimise);
     let through = whole(&optimise);
-    assert_eq!((found.embedding, &found.norms), (through.embedding, &through.norms));
+    assert_eq!(
+        (found.embedding, &found.norms),
+        (through.embedding, &through.norms)
+    );
     assert_eq!((found.norms.len(), begun), (5, 5));
 
     let noise = NoiseSettings {
@@ -137,8 +146,18 @@ fn a_killed_search_leaves_its_progress_and_writes_the_same_bytes_when_it_is_run_
     let command = |out: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pentimento"));
         command
-            .args(["locate", "--quiet", "--method", "prompt", "--size", "64", "--seeds", "0..2"])
-            .args(["--iterations", "60", "--prompt", PROMPTS[0], "--prompt", PROMPTS[2], "--model"])
+            .args([
+                "locate", "--quiet", "--method", "prompt", "--size", "64", "--seeds", "0..2",
+            ])
+            .args([
+                "--iterations",
+                "60",
+                "--prompt",
+                PROMPTS[0],
+                "--prompt",
+                PROMPTS[2],
+                "--model",
+            ])
             .arg(model())
             .args(["--name", "same", "--out"])
             .arg(out)
@@ -147,7 +166,9 @@ fn a_killed_search_leaves_its_progress_and_writes_the_same_bytes_when_it_is_run_
     };
     let progress = |folder: &Path| {
         let files = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
-        files.filter(|f| f.extension().is_some_and(|e| e == "progress")).collect::<Vec<_>>()
+        files
+            .filter(|f| f.extension().is_some_and(|e| e == "progress"))
+            .collect::<Vec<_>>()
     };
     let (through, killed) = (folder.path().join("through"), folder.path().join("killed"));
     std::fs::create_dir(&through).unwrap();
@@ -157,16 +178,25 @@ fn a_killed_search_leaves_its_progress_and_writes_the_same_bytes_when_it_is_run_
 
     let mut child = command(&killed.join("v.toml")).spawn().unwrap();
     let patience = Instant::now();
-    while progress(&killed).first().is_none_or(|p| !p.join("prompt-0.safetensors").exists()) {
+    while progress(&killed)
+        .first()
+        .is_none_or(|p| !p.join("prompt-0.safetensors").exists())
+    {
         assert!(patience.elapsed() < Duration::from_secs(300));
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it was killed"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!killed.join("v.toml").exists());
     let kept = progress(&killed)[0].join("prompt-0.safetensors");
-    let updates = Progress::read(&std::fs::read(kept).unwrap()).unwrap().count("updates").unwrap();
+    let updates = Progress::read(&std::fs::read(kept).unwrap())
+        .unwrap()
+        .count("updates")
+        .unwrap();
     assert!((1..60).contains(&updates), "{updates}");
 
     assert!(command(&killed.join("v.toml")).status().unwrap().success());

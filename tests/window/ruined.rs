@@ -104,7 +104,10 @@ fn the_verdict_says_the_cluster_and_what_was_in_force() {
     fed.settle();
     fed.harness.key_press(egui::Key::M);
     fed.settle();
-    assert!(says(&fed, "cluster 7, margin 0.25, further away than its own prompts"));
+    assert!(says(
+        &fed,
+        "cluster 7, margin 0.25, further away than its own prompts"
+    ));
     let other = Sampling {
         steps: own.steps + 7,
         guidance: 1.5,

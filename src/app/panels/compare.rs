@@ -364,7 +364,11 @@ fn scoreboard(ui: &mut Ui, cx: &mut Cx<'_>) {
                         }));
                 }
                 let j = &c.joined;
-                ui.label(RichText::new(over(j.pictures, j.prompts, j.seeds)).small().color(theme.weak));
+                ui.label(
+                    RichText::new(over(j.pictures, j.prompts, j.seeds))
+                        .small()
+                        .color(theme.weak),
+                );
                 ui.label(variant.map_or("–".to_owned(), |v| v.touched().to_string()));
                 ui.label(c.seconds.b.map_or("–".to_owned(), |v| format!("{v:.2}")))
                     .on_hover_text("Median seconds a picture");

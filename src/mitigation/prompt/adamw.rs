@@ -34,8 +34,7 @@ impl AdamW {
         let mean = ((&self.moments.0 * first)? + (gradient * (1.0 - first))?)?;
         let square = ((&self.moments.1 * second)? + (gradient.sqr()? * (1.0 - second))?)?;
         let unbiased = |beta: f64| 1.0 / (1.0 - beta.powi(self.updates as i32));
-        let direction =
-            ((&mean * unbiased(first))? / ((&square * unbiased(second))?.sqrt()? + EPSILON)?)?;
+        let direction = ((&mean * unbiased(first))? / ((&square * unbiased(second))?.sqrt()? + EPSILON)?)?;
         let decayed = (variable.as_tensor() * (1.0 - self.rate * self.decay))?;
         variable.set(&(decayed - (direction * self.rate)?)?.detach())?;
         // The graph of a step must not hang on the next one's.
@@ -46,7 +45,11 @@ impl AdamW {
     /// Writes variable, moments and number of updates down.
     pub fn keep(&self, variable: &Var, progress: &mut Progress) -> Result<()> {
         let (mean, square) = &self.moments;
-        for (name, tensor) in [("value", variable.as_tensor()), ("mean", mean), ("square", square)] {
+        for (name, tensor) in [
+            ("value", variable.as_tensor()),
+            ("mean", mean),
+            ("square", square),
+        ] {
             let values = tensor.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
             progress.put(name, &values);
         }
@@ -58,9 +61,12 @@ impl AdamW {
     pub fn take_up(&mut self, variable: &Var, progress: &Progress) -> Result<bool> {
         let count = variable.elem_count();
         let list = |name: &str| progress.floats(name, count);
-        let (Some(value), Some(mean), Some(square), Some(updates)) =
-            (list("value"), list("mean"), list("square"), progress.count("updates"))
-        else {
+        let (Some(value), Some(mean), Some(square), Some(updates)) = (
+            list("value"),
+            list("mean"),
+            list("square"),
+            progress.count("updates"),
+        ) else {
             return Ok(false);
         };
         let tensor = |values: Vec<f32>| Tensor::from_vec(values, variable.dims(), variable.device());
@@ -79,7 +85,10 @@ mod tests {
     #[test]
     fn it_gives_what_candles_gives_and_goes_on_from_what_was_kept() {
         let start = Tensor::new(&[0.5f32, -1.25, 2.0], &Device::Cpu).unwrap();
-        let (ours, theirs) = (Var::from_tensor(&start).unwrap(), Var::from_tensor(&start).unwrap());
+        let (ours, theirs) = (
+            Var::from_tensor(&start).unwrap(),
+            Var::from_tensor(&start).unwrap(),
+        );
         let parameters = ParamsAdamW {
             lr: 0.05,
             weight_decay: 0.01,
