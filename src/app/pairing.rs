@@ -65,6 +65,7 @@ mod tests {
             measures: Default::default(),
             signals: None,
             edit: None,
+            cluster: None,
         }
     }
 
