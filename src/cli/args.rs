@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+use super::bootstrap_args::BootstrapArgs;
 use crate::engine::DeviceChoice;
 use crate::render::Mode;
 use crate::report::PageOptions;
@@ -362,12 +363,9 @@ pub struct CompareArgs {
     /// SSIM of small copies
     #[arg(long)]
     pub embedder: Option<PathBuf>,
-    /// Bootstrap resamples for the intervals
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
-    pub resamples: u32,
-    /// Seed of the bootstrap
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// How intervals are drawn
+    #[command(flatten)]
+    pub bootstrap: BootstrapArgs,
     /// Print everything as one JSON object
     #[arg(long)]
     pub json: bool,

@@ -20,7 +20,7 @@ use crate::{
     engine::Likeness,
     gallery::decode_rgb,
     memorization::comparison::{
-        Bootstrap, Comparison, Estimate, PictureDistance, PictureSummary, SketchDistance, Subject, compare,
+        Comparison, Estimate, PictureDistance, PictureSummary, SketchDistance, Subject, compare,
     },
     store::{Run, RunParameters, read_variant},
     study::{Problem, Touched, Verdict},
@@ -54,14 +54,15 @@ pub fn run(args: &CompareArgs, common: &Common) -> Result<(), Problem> {
         )
     });
     let thresholds = args.thresholds.map_or(a.parameters().thresholds, |t| t.0);
-    let bootstrap = Bootstrap {
-        resamples: args.resamples as usize,
-        seed: args.seed,
-        ..Bootstrap::default()
-    };
     let embeddings = likeness.distance();
     let distance: &dyn PictureDistance = embeddings.as_ref().map_or(&SketchDistance, |d| d);
-    let comparison = compare(&subjects_a, &subjects_b, thresholds, bootstrap, distance);
+    let comparison = compare(
+        &subjects_a,
+        &subjects_b,
+        thresholds,
+        args.bootstrap.settings(),
+        distance,
+    );
     if comparison.joined.pictures == 0 {
         return Err(Problem::new(
             "The runs have no picture in common",

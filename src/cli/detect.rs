@@ -13,12 +13,14 @@
 //! | `warnings` | sentences |
 //! | the rest | the fields of [`Detection`], under their names; `curve` and `best_curve` of a signal are `[FPR, TPR]` points |
 
-use super::args::{Common, ThresholdPair, thresholds};
+use super::{
+    args::{Common, ThresholdPair, thresholds},
+    bootstrap_args::BootstrapArgs,
+};
 use crate::{
     engine::BandFile,
     memorization::{
         NoiseBand,
-        comparison::Bootstrap,
         detection::{
             Above, Contrast, Detection, DetectionSettings, Observed, Separation, SignalSeparation, Unit,
             above, detect,
@@ -61,12 +63,9 @@ pub struct DetectArgs {
     /// Write the band of this run's NM pictures into a file
     #[arg(long)]
     pub save_band: Option<PathBuf>,
-    /// Bootstrap resamples for the intervals
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
-    pub resamples: u32,
-    /// Seed of the bootstrap
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// How intervals are drawn
+    #[command(flatten)]
+    pub bootstrap: BootstrapArgs,
     /// Print everything, each step too, as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -117,11 +116,7 @@ pub fn run(args: &DetectArgs, common: &Common) -> Result<(), Problem> {
             Unit::Picture
         },
         steps: args.steps.as_ref().map(|s| s.0.clone()),
-        bootstrap: Bootstrap {
-            resamples: args.resamples as usize,
-            seed: args.seed,
-            ..Bootstrap::default()
-        },
+        bootstrap: args.bootstrap.settings(),
     };
     let pool = crate::engine::compute_pool(common.threads)
         .map_err(|e| super::failed("Threads cannot be started", &e))?;

@@ -2,6 +2,7 @@
 //! exit code 0 fine, 1 failed, 2 wrong arguments.
 
 mod args;
+mod bootstrap_args;
 mod compare;
 mod compare_clusters;
 mod console;
