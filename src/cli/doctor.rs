@@ -147,6 +147,8 @@ fn model(path: &Path) -> Result<Vec<Finding>, Problem> {
         Checkpoint::open(path).map_err(|e| super::failed("This checkpoint cannot be used", &e).at(path))?;
     let (width, height) = checkpoint.default_size();
     let estimate = checkpoint.memory_estimate(width, height, 1);
+    let sampling = checkpoint.default_sampling();
+    let gradient = checkpoint.memory_needs().gradient(&sampling, 1);
     let short = MachineMemory::now().is_some_and(|m| estimate.peak() > m.free);
     let note = if short {
         "More than is free: expect swapping. Close other programs, or draw smaller pictures."
@@ -160,6 +162,14 @@ fn model(path: &Path) -> Result<Vec<Finding>, Problem> {
             checkpoint.notes.join("\n              "),
         ),
         finding("model memory", format!("{estimate}"), note),
+        finding(
+            "gradients",
+            format!(
+                "{} to optimise a prompt's embedding over one picture",
+                gradient.peak_words()
+            ),
+            "",
+        ),
     ];
     if !checkpoint.overrides.is_empty() {
         findings.push(finding(

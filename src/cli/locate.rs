@@ -74,6 +74,15 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
         stack,
         progress: Some(args.out.clone()),
     };
+    if let (Some(pictures), false) = (job.gradient_pictures(), common.quiet) {
+        let checkpoint = Checkpoint::open(&args.model)
+            .map_err(|e| super::failed("This checkpoint cannot be used", &e).at(&args.model))?;
+        let needed = checkpoint.memory_needs().gradient(&job.sampling, pictures);
+        eprintln!(
+            "pentimento: a gradient over {pictures} pictures at once needs about {} of memory",
+            needed.peak_words()
+        );
+    }
     let (locate, _) = handle.submit(Job::Locate(Box::new(job)));
     watch.until_done(&handle, locate)?;
     let found = watch.found.take().unwrap_or_default();

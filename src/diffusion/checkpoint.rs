@@ -1,6 +1,7 @@
 //! A checkpoint on disk, a folder in diffusers layout or a single file: is everything there, and does it fit together?
 
 mod folder;
+mod gradient_memory;
 mod memory;
 mod single_file;
 

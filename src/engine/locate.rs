@@ -201,6 +201,7 @@ impl From<MitigationError> for Ending {
 impl Session {
     /// Searches and tells the variants; see [`super::Job::Locate`].
     pub fn locate(&mut self, id: JobId, cancel: &CancelToken, job: &LocateJob) -> Result<Outcome, Problem> {
+        self.room_for_gradients(job)?;
         let pipeline = self.pipeline()?;
         let base = BaseCheckpoint {
             name: self.model_name(),

@@ -15,6 +15,7 @@ mod embeddings;
 mod eta;
 mod generate;
 mod generated_masks;
+mod gradient_room;
 mod handle;
 mod import;
 mod labels;

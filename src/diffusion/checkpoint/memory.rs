@@ -66,15 +66,15 @@ impl fmt::Display for MemoryEstimate {
 /// What the memory of a checkpoint depends on: small, and enough to tell it for any size of picture at once.
 #[derive(Clone, Debug)]
 pub struct MemoryNeeds {
-    unet: UNetConfig,
-    vae: VaeConfig,
+    pub(super) unet: UNetConfig,
+    pub(super) vae: VaeConfig,
     /// Number of values in the UNet.
-    parameters: u64,
+    pub(super) parameters: u64,
     sizes: Sizes,
 }
 
 /// Unfolded patches, widened panels, and what the allocator keeps.
-const SCRATCH: u64 = 96 << 20;
+pub(super) const SCRATCH: u64 = 96 << 20;
 
 /// Bytes, shown in MiB or GiB.
 pub struct Bytes(pub u64);
