@@ -8,6 +8,8 @@
 #[path = "variants/clusters.rs"]
 mod clusters;
 mod common;
+#[path = "variants/gradient_memory.rs"]
+mod gradient_memory;
 #[path = "variants/mitigation.rs"]
 mod mitigation;
 #[path = "variants/resume.rs"]

@@ -1,6 +1,6 @@
 //! What can be written on the command line.
 
-use super::bootstrap_args::BootstrapArgs;
+use super::{bootstrap_args::BootstrapArgs, sampling_args::SamplingArgs};
 use crate::engine::DeviceChoice;
 use crate::render::Mode;
 use crate::report::PageOptions;
@@ -146,22 +146,12 @@ pub struct GenerateArgs {
     /// Send this many seeds of a prompt through the model together, each with its own generator
     #[arg(long, default_value_t = 1, conflicts_with_all = ["batch", "noise"], value_parser = clap::value_parser!(u32).range(1..=64))]
     pub at_once: u32,
-    /// Denoising steps
-    #[arg(long, default_value_t = 50)]
-    pub steps: u32,
+    /// How pictures are drawn
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
     /// Classifier-free guidance scale
     #[arg(long, default_value_t = 7.0)]
     pub guidance: f32,
-    /// Side of the picture in pixels; the checkpoint's own size when not given
-    #[arg(long)]
-    pub size: Option<u32>,
-    /// Denoising schedule: ddim, pndm, dpm++, euler or euler-a; the checkpoint's own when not given
-    #[arg(long)]
-    pub scheduler: Option<SchedulerKind>,
-    /// Generator of the noise: torch-cpu, or torch-cuda for what a picture drawn on an NVIDIA GPU began
-    /// with (computed without one)
-    #[arg(long, default_value_t = RngKind::TorchCpu)]
-    pub rng: RngKind,
     /// How half-precision weights are held in memory: auto, as-stored or widened (to f32)
     #[arg(long, default_value_t = WeightStorage::Auto)]
     pub weights: WeightStorage,

@@ -135,7 +135,7 @@ pub fn run(args: &GenerateArgs, common: &Common) -> Result<(), Problem> {
 
 /// What was asked for, and what the checkpoint suggests for the rest.
 fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Sampling, Problem> {
-    if args.scheduler.is_none() && checkpoint.schedule.own().is_none() {
+    if args.sampling.scheduler.is_none() && checkpoint.schedule.own().is_none() {
         return Err(Problem::new(
             "The checkpoint's own scheduler is not offered",
             "Name one with --scheduler: ddim, pndm, dpm++, euler or euler-a.",
@@ -144,15 +144,10 @@ fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Sampling, Pr
         .detail(format!("the checkpoint names {}", checkpoint.schedule.class)));
     }
     let choice = SamplingChoice {
-        steps: Some(args.steps),
-        guidance: Some(args.guidance),
-        width: args.size,
-        height: args.size,
-        scheduler: args.scheduler,
         negative: Some(args.negative.clone()),
-        rng: Some(args.rng),
         at_once: Some(args.at_once),
         weights: Some(args.weights),
+        ..args.sampling.choice(args.guidance)
     };
     Ok(choice.over(&checkpoint.default_sampling()))
 }

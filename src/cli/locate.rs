@@ -20,7 +20,7 @@ use crate::{
         pruning::PruningSettings,
     },
     store::{read_clusters, read_prompts, read_variant, write_variant},
-    study::{Problem, Prompt, SamplingChoice, StudyOutline, Variant},
+    study::{Problem, Prompt, StudyOutline, Variant},
 };
 pub use args::LocateArgs;
 use args::{MethodName, TransitionChoice};
@@ -59,16 +59,7 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
     let outline = watch.outline.clone().unwrap_or_default();
     let job = LocateJob {
         method: method(args, grouping)?,
-        sampling: SamplingChoice {
-            steps: Some(args.steps),
-            guidance: Some(args.guidance),
-            width: args.size,
-            height: args.size,
-            scheduler: args.scheduler,
-            rng: Some(args.rng),
-            ..SamplingChoice::default()
-        }
-        .over(&outline.sampling),
+        sampling: args.sampling.choice(args.guidance).over(&outline.sampling),
         prompts: prompts.clone(),
         name,
         stack,
@@ -235,7 +226,7 @@ fn nemo(args: &LocateArgs, clusters: Option<Grouping>) -> Result<NemoJob, Proble
     let noise = NoiseSettings {
         samples: given.samples,
         seed: args.seed.unwrap_or(1),
-        steps: args.steps as usize,
+        steps: args.sampling.steps as usize,
         guidance: given.noise_guidance,
         convention: if given.swapped {
             Convention::Reference

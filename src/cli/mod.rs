@@ -22,6 +22,7 @@ mod picture;
 mod plan;
 mod reference_layout;
 mod report;
+mod sampling_args;
 mod scan;
 mod score;
 mod score_reference;

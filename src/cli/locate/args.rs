@@ -1,9 +1,9 @@
 //! What `pentimento locate` can be told.
 
-use super::super::args::Seeds;
+use super::super::{args::Seeds, sampling_args::SamplingArgs};
 use crate::{
     mitigation::prompt::Insertion,
-    study::{RngKind, SchedulerKind, Transition, parse_seeds},
+    study::{Transition, parse_seeds},
 };
 use clap::{Args, ValueEnum};
 use std::{path::PathBuf, str::FromStr};
@@ -109,21 +109,12 @@ pub struct LocateArgs {
     /// Variant files whose edits come first, in this order
     #[arg(long, num_args = 1..)]
     pub stack: Vec<PathBuf>,
-    /// Denoising steps
-    #[arg(long, default_value_t = 50)]
-    pub steps: u32,
+    /// How pictures are drawn
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
     /// Classifier-free guidance scale while activations or trajectories are observed
     #[arg(long, default_value_t = 7.5)]
     pub guidance: f32,
-    /// Side of the picture in pixels; the checkpoint's own size when not given
-    #[arg(long)]
-    pub size: Option<u32>,
-    /// Denoising schedule; the checkpoint's own when not given (NeMo always uses ddim)
-    #[arg(long)]
-    pub scheduler: Option<SchedulerKind>,
-    /// Generator of the noise: torch-cpu or torch-cuda (NeMo always uses torch-cpu)
-    #[arg(long, default_value_t = RngKind::TorchCpu)]
-    pub rng: RngKind,
     /// Seeds of the pictures (prompt, guidance)
     #[arg(long, default_value = "0..4", value_parser = seeds)]
     pub seeds: Seeds,
