@@ -169,6 +169,9 @@ mod tests {
     fn a_place_is_told_from_its_package_on() {
         let file = "/home/someone/registry/src/index-0/egui-0.37.0/src/containers/area.rs";
         assert_eq!(place(file, 7, ""), "egui-0.37.0/src/containers/area.rs:7");
-        assert_eq!(place("src/app/window.rs", 7, "wheel"), "src/app/window.rs:7 wheel");
+        assert_eq!(
+            place("src/app/window.rs", 7, "wheel"),
+            "src/app/window.rs:7 wheel"
+        );
     }
 }

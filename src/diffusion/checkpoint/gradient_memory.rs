@@ -94,8 +94,8 @@ impl MemoryNeeds {
         let mut sizes = Vec::with_capacity(levels);
         let mut skips = vec![channels[0]];
         let mut inputs = channels[0];
-        for level in 0..levels {
-            let (pixels, outputs) = (height.saturating_mul(width), channels[level]);
+        for (level, &outputs) in channels.iter().enumerate().take(levels) {
+            let pixels = height.saturating_mul(width);
             sizes.push(pixels);
             for _ in 0..c.layers_per_block[level] {
                 walk.resnet(pixels, inputs, outputs);
