@@ -14,10 +14,7 @@ use pentimento::{
 use std::sync::Arc;
 
 fn says(fed: &Fed, part: &str) -> bool {
-    fed.harness
-        .get_all_by(|node| node.label().is_some_and(|l| l.contains(part)))
-        .next()
-        .is_some()
+    fed.harness.query_all_by_label_contains(part).next().is_some()
 }
 
 /// The variant's picture: nothing is copied any more, and nothing is left to see.
