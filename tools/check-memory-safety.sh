@@ -1,13 +1,13 @@
 #!/bin/sh
-# Runs the tests of modules with `unsafe` under Miri, which finds reads and writes out of bounds, of freed or of uninitialised
-# memory, and data races; then under AddressSanitizer, at full speed and with the real vector instructions.
+# Runs the tests of modules with `unsafe` under AddressSanitizer, at full speed and with the real vector instructions; then under
+# Miri, which also finds uninitialised memory and data races, and takes its time.
 #
 #     tools/check-memory-safety.sh
 #
 # Needs a nightly toolchain with the components miri and rust-src. The modules are built alone, without the program:
-# `similarity/kernel.rs`, and `diffusion/ops/{math,widen}.rs`. The others with `unsafe` hand raw pointers to the crate
+# `similarity/kernel.rs`, and `ops/{math,widen}.rs`. The others with `unsafe` hand raw pointers to the crate
 # `gemm`, whose inline assembly Miri cannot run, or need tensors of candle; AddressSanitizer sees their tests
-# when the whole program is built with it (`PENTIMENTO_ASAN_ALL=1`, an hour on two cores).
+# when the whole program is built with it (`PENTIMENTO_ASAN_ALL=1`: everything is compiled anew).
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -28,21 +28,21 @@ cat >"$place/src/lib.rs" <<RS
 #[path = "$root/src/similarity/kernel.rs"]
 pub mod kernel;
 mod ops {
-    #[path = "$root/src/diffusion/ops/math.rs"]
+    #[path = "$root/src/ops/math.rs"]
     pub mod math;
-    #[path = "$root/src/diffusion/ops/widen.rs"]
+    #[path = "$root/src/ops/widen.rs"]
     pub mod widen;
 }
 RS
 cd "$place"
 export CARGO_TARGET_DIR="$place/target" CARGO_INCREMENTAL=0
 host=$(rustc -vV | sed -n 's/^host: //p')
+echo "AddressSanitizer:"
+RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --quiet --lib --target "$host"
 echo "Miri, instruction sets of the baseline and of AVX2:"
 MIRIFLAGS="-Zmiri-permissive-provenance" cargo +nightly miri test --quiet --lib -- ${MIRI_ONLY:-}
 RUSTFLAGS="-Ctarget-feature=+avx2,+fma,+f16c" MIRIFLAGS="-Zmiri-permissive-provenance" \
     cargo +nightly miri test --quiet --lib -- ${MIRI_ONLY:-}
-echo "AddressSanitizer:"
-RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --quiet --lib --target "$host"
 if [ -n "${PENTIMENTO_ASAN_ALL:-}" ]; then
     cd "$root"
     RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --release --locked --lib --target "$host" -- ops:: similarity:: segmentation::
