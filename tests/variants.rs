@@ -14,6 +14,8 @@ mod gradient_memory;
 mod mitigation;
 #[path = "variants/resume.rs"]
 mod resume;
+#[path = "variants/written.rs"]
+mod written;
 
 use candle_core::{DType, Tensor};
 use common::tensors::{distance, tensors};

@@ -41,6 +41,8 @@ mod ruined;
 mod run;
 #[path = "window/scale.rs"]
 mod scale;
+#[path = "window/search.rs"]
+mod search;
 #[path = "common/stand_in.rs"]
 #[allow(dead_code)]
 mod stand_in;

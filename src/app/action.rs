@@ -9,6 +9,7 @@ use super::{
     import_dialog::ImportDialog,
     lasso::Lasso,
     region::RegionAction,
+    searching::SearchChoice,
     state::{Camera, OverlaySettings, Palette},
     weights_dialog::WeightsWish,
 };
@@ -89,6 +90,8 @@ pub enum Action {
     SetVariant(Option<Arc<Variant>>),
     /// Change what the bench holds: a variant, without the parts switched off.
     SetBench(Bench),
+    /// What the Bench would search for.
+    SetSearch(SearchChoice),
     /// Compare with the pictures of this variant, or of the checkpoint as it is.
     PickFirst(Option<Arc<str>>),
     /// Compare these pictures: an earlier run's.

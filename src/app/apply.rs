@@ -295,6 +295,7 @@ impl App {
                 state.set_second(Some(second));
             }
             Action::PickCell(cell) => state.compare.cell = cell,
+            Action::SetSearch(choice) => state.search_choice = choice,
             Action::SavePath(text) => state.compare.save_path = text,
             Action::PathDraft(text) => state.path_draft = text,
             Action::ShowPath(open) => {
@@ -411,6 +412,17 @@ impl App {
                 redraw: false,
                 shard: None,
             }));
+        }
+    }
+
+    /// Searches for what remembers, once at a time.
+    fn search(&mut self) {
+        if self.state.jobs.iter().any(|j| j.searches) {
+            return;
+        }
+        match self.state.search_job() {
+            Ok(job) => self.submit(Job::Locate(Box::new(job))),
+            Err(problem) => self.state.notice(problem, false),
         }
     }
 
@@ -558,6 +570,7 @@ impl App {
                 self.generate(prompts);
             }
             Command::RunSameSeeds => self.run_same_seeds(),
+            Command::Search => self.search(),
             Command::SaveVariant => self.save_variant(),
             Command::ShowVariant => {
                 state.compare.show_second = !state.compare.show_second && state.compare.second.is_some();

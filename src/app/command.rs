@@ -53,6 +53,8 @@ pub enum Command {
     AgainstVariant,
     /// Original and variant beside each other.
     SideBySide,
+    /// Search for what remembers, as the Bench is set.
+    Search,
     /// Write the variant on the bench to its file.
     SaveVariant,
     /// Overlay controls on the Stage.
@@ -185,6 +187,7 @@ impl Command {
             RunSameSeeds,
             Stop,
             RunSettings,
+            Search,
             SaveVariant,
             ExportReport,
             ExportTables,
@@ -275,6 +278,10 @@ impl Command {
             Self::RunSameSeeds => (
                 "Run on the same seeds",
                 "Draw with variant B every prompt and seed that A has",
+            ),
+            Self::Search => (
+                "Find what remembers",
+                "Search with the Bench's method for its prompts; what comes out is a variant, at B and in the study's folder variants",
             ),
             Self::SaveVariant => ("Save variant", "Write the variant on the bench to its file"),
             Self::ShowVariant => ("Show B", "The variant's picture on the Stage, or A's again"),
@@ -502,6 +509,7 @@ impl Command {
             Self::Quit => command(Key::Q),
             Self::OpenFile
             | Self::ImportImages
+            | Self::Search
             | Self::SaveVariant
             | Self::SoftBrush
             | Self::ResetRegion
@@ -535,7 +543,7 @@ impl Command {
         match self {
             Self::OpenFolder | Self::OpenFile | Self::OpenPath | Self::ImportImages => Chapter::Study,
             Self::Run | Self::RunAll | Self::Stop | Self::RunSettings => Chapter::Study,
-            Self::RunSameSeeds | Self::SaveVariant => Chapter::Study,
+            Self::RunSameSeeds | Self::Search | Self::SaveVariant => Chapter::Study,
             Self::ExportReport | Self::ExportTables | Self::Weights => Chapter::Study,
             Self::CopyPicture | Self::RevealGif | Self::RevealWebp => Chapter::Stage,
             Self::NextPrompt | Self::PreviousPrompt | Self::SelectAllPrompts => Chapter::Walk,

@@ -12,6 +12,7 @@ use super::{
     layout::Pane,
     pace::Pace,
     region::RegionState,
+    searching::SearchChoice,
     study_view::StudyView,
     weights_dialog::WeightsDialog,
 };
@@ -85,6 +86,8 @@ pub struct State {
     pub bench: Bench,
     /// Original and variant side by side.
     pub compare: Comparing,
+    /// What the Bench would search for.
+    pub search_choice: SearchChoice,
     /// Jobs handed in and not ended yet, oldest first.
     pub jobs: Vec<RunningJob>,
     /// Troubles told, newest last.
@@ -348,6 +351,8 @@ pub struct RunningJob {
     pub draws: bool,
     /// Whether it measures the null.
     pub calibrates: bool,
+    /// Whether it searches for what remembers.
+    pub searches: bool,
     /// Whether it lays the gallery out.
     pub maps: bool,
     /// Whether it asks SAM for a region.
@@ -373,6 +378,7 @@ impl RunningJob {
             cancel,
             draws: matches!(job, Job::Generate(_)),
             calibrates: matches!(job, Job::Calibrate),
+            searches: matches!(job, Job::Locate(_)),
             maps: matches!(job, Job::Map),
             refines: matches!(job, Job::Refine(_)),
             variant: match job {

@@ -64,6 +64,7 @@ pub fn run(args: &LocateArgs, common: &Common) -> Result<(), Problem> {
         name,
         stack,
         progress: Some(args.out.clone()),
+        write: false,
     };
     if let (Some(pictures), false) = (job.gradient_pictures(), common.quiet) {
         let checkpoint = Checkpoint::open(&args.model)

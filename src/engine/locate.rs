@@ -40,6 +40,8 @@ pub struct LocateJob {
     pub stack: Vec<Edit>,
     /// The file beside which progress is kept, so that the same search goes on where it was; `None` to keep none.
     pub progress: Option<PathBuf>,
+    /// Write the variant into that file, and then remove the progress; otherwise both is for who asked.
+    pub write: bool,
 }
 
 /// The methods.
@@ -236,7 +238,13 @@ impl Session {
         match found {
             Ok(found) => {
                 for variant in &found.variants {
-                    self.add_variant(variant.clone())?;
+                    match job.progress.as_ref().filter(|_| job.write) {
+                        Some(file) => self.save_variant(file, variant)?,
+                        None => self.add_variant(variant.clone())?,
+                    };
+                }
+                if job.write {
+                    self.close_search(&found)?;
                 }
                 self.teller.tell(Event::Located(id, Arc::new(found)));
                 Ok(Outcome::Done)
@@ -244,6 +252,20 @@ impl Session {
             Err(Ending::Stopped) => Ok(Outcome::Stopped),
             Err(Ending::Failed(problem)) => Err(problem),
         }
+    }
+
+    /// Removes the progress of a search whose variants are written, and tells when there are none.
+    fn close_search(&self, found: &Findings) -> Result<(), Problem> {
+        if let Some(folder) = found.progress.as_ref().filter(|f| f.is_dir()) {
+            std::fs::remove_dir_all(folder)
+                .map_err(|e| Problem::io("The search is done; its progress cannot be removed", folder, &e))?;
+        }
+        if found.variants.is_empty() {
+            let advice = "Try other prompts, or another method.";
+            let told = Problem::new("The search found nothing to switch off", advice);
+            self.notice(told.detail(found.lines.join("\n")));
+        }
+        Ok(())
     }
 
     fn model_name(&self) -> String {

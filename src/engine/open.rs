@@ -232,6 +232,11 @@ impl Session {
 
     /// Writes a variant; see [`super::Job::SaveVariant`].
     pub(super) fn save_variant(&mut self, path: &Path, variant: &Variant) -> Result<Outcome, Problem> {
+        // The folder of a study's variants need not be there yet.
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|e| Problem::io("The variant cannot be written", folder, &e))?;
+        }
         store::write_variant(path, variant)?;
         self.add_variant(variant.clone())
     }

@@ -467,6 +467,7 @@ fn nemo_job(journal: &Path, prompts: &[&str]) -> LocateJob {
         name: "located".into(),
         stack: Vec::new(),
         progress: None,
+        write: false,
     }
 }
 

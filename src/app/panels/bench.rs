@@ -30,8 +30,12 @@ pub fn note(cx: &Cx<'_>) -> String {
 pub fn ui(ui: &mut Ui, cx: &mut Cx<'_>) -> UiResponse {
     let note = note(cx);
     let header = controls::header(ui, cx, "Bench", &note);
+    if cx.state.study.outline().is_some_and(|o| o.model.is_some()) {
+        super::search::ui(ui, cx);
+    }
     let Some(base) = cx.state.bench.base.clone() else {
-        let advice = "Choose a variant at B in the bar: its edits show here, layer by layer.";
+        let advice =
+            "Choose a variant at B in the bar, or search for one: its edits show here, layer by layer.";
         controls::empty(ui, cx, "No variant on the bench", advice, |_, _| {});
         return controls::moved(&header);
     };

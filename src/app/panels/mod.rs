@@ -22,6 +22,7 @@ mod region_tools;
 mod roc_frame;
 mod run_needs;
 mod run_settings;
+mod search;
 mod seen;
 mod segmenter_choice;
 mod sides;

@@ -30,6 +30,7 @@ impl Kept {
             stack: _,
             name: _,
             progress: _,
+            write: _,
         } = job;
         let program = env!("CARGO_PKG_VERSION");
         digest.update(format!(
