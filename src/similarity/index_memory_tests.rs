@@ -39,9 +39,9 @@ fn measuring_process() {
     println!("resident {}", resident().unwrap());
 }
 
-/// Minutes of work: `cargo test --release --lib memory_tests -- --ignored`.
+/// More than a quarter of an hour (every picture is alike, so that none is left out early): `cargo test --release --lib memory_tests -- --ignored`.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes more than a quarter of an hour"]
 fn a_picture_of_a_large_gallery_takes_next_to_no_memory() {
     if resident().is_none() {
         eprintln!("skipped: the system does not tell the memory of a process");
