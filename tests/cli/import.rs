@@ -126,7 +126,8 @@ fn finished_pictures_become_a_run_with_scores_and_percentiles() {
         )
     );
     // Opened again, the run finds the gallery and its mattes through the study.
-    let out = pentimento(folder.path(), &["report", path(&run), "--out", "report.html"]);
+    let html = folder.path().join("report.html");
+    let out = pentimento(folder.path(), &["report", path(&run), "--out", path(&html)]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     let said = text(&out.stderr);
     assert!(!said.contains("gallery"), "{said}");
